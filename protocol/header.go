@@ -3,7 +3,7 @@ package protocol
 // InHeader is struct fuse_in_header (40 bytes).
 type InHeader struct {
 	Len         uint32
-	Opcode      uint32
+	Opcode      Opcode
 	Unique      uint64
 	Nodeid      uint64
 	Uid         uint32
