@@ -1,0 +1,94 @@
+package passfs
+
+import (
+	"time"
+)
+
+// CacheMode says how far the kernel may trust what it has cached, with the
+// names and timeouts virtiofsd uses.
+type CacheMode uint8
+
+const (
+	// CacheAuto keeps names and attributes for a second and drops cached
+	// data when a file's times or size have changed. The default.
+	CacheAuto CacheMode = iota
+	// CacheNever asks again each time and does not cache data.
+	CacheNever
+	// CacheMetadata keeps names and attributes for a day, but no data.
+	CacheMetadata
+	// CacheAlways keeps everything for a day, links and directories too:
+	// for a source nobody else changes.
+	CacheAlways
+)
+
+// XattrMode says what becomes of extended attributes.
+type XattrMode uint8
+
+const (
+	// XattrPassthrough hands them through. The default.
+	XattrPassthrough XattrMode = iota
+	// XattrNoAttr answers EOPNOTSUPP.
+	XattrNoAttr
+	// XattrNoSys answers ENOSYS: the kernel stops asking and reports
+	// EOPNOTSUPP itself.
+	XattrNoSys
+)
+
+// ByMode as a timeout means: what the cache mode says.
+const ByMode time.Duration = -1
+
+// Options configures New. The zero value of the timeouts is "do not cache";
+// start from DefaultOptions.
+type Options struct {
+	// Cache is the cache mode.
+	Cache CacheMode
+	// EntryTimeout is how long a name is trusted (entry_valid),
+	// AttrTimeout how long attributes are (attr_valid), NegativeTimeout
+	// how long the absence of a name is (0: not at all). Negative: ByMode.
+	EntryTimeout, AttrTimeout, NegativeTimeout time.Duration
+	// DirectIO opens every regular file with FOPEN_DIRECT_IO.
+	DirectIO bool
+	// Xattr is the treatment of extended attributes.
+	Xattr XattrMode
+	// ReadOnly refuses every change with EROFS.
+	ReadOnly bool
+	// MaxFDs is the number of descriptors the file system may hold: inode
+	// references and open files together, the former making room for the
+	// latter. 0: the soft RLIMIT_NOFILE less a reserve, at most 32768.
+	// Smaller than 16 is taken as 16.
+	MaxFDs int
+	// Log, if set, is given one line for each surprising event (a thread
+	// that could not return to its ids, a source without file handles).
+	// Called from any thread.
+	Log func(string)
+}
+
+// DefaultOptions is what New(fd, nil) uses.
+func DefaultOptions() Options {
+	return Options{EntryTimeout: ByMode, AttrTimeout: ByMode, NegativeTimeout: ByMode}
+}
+
+// day is the timeout of the modes that trust their caches.
+const day = 24 * time.Hour
+
+// timeouts fills in the timeouts the mode decides.
+func (o *Options) timeouts() {
+	t := time.Duration(0)
+	switch o.Cache {
+	case CacheAuto:
+		t = time.Second
+	case CacheMetadata, CacheAlways:
+		t = day
+	}
+	if o.EntryTimeout < 0 {
+		o.EntryTimeout = t
+	}
+	if o.AttrTimeout < 0 {
+		o.AttrTimeout = t
+	}
+	// An absent name is not trusted by any mode unless asked for: the
+	// kernel would hide a file made directly in the source.
+	if o.NegativeTimeout < 0 {
+		o.NegativeTimeout = 0
+	}
+}
