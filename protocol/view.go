@@ -26,7 +26,7 @@ type Wire interface {
 		CuseInitOut | InterruptIn | IoctlIn | IoctlIovec | IoctlOut | FileLock | LkIn | LkOut |
 		NotifyPollWakeupOut | NotifyInvalInodeOut | NotifyInvalEntryOut | NotifyDeleteOut |
 		NotifyStoreOut | NotifyRetrieveOut | NotifyRetrieveIn | NotifyPruneOut | UringEntInOut |
-		UringReqHeader | UringCmdReq | SetxattrIn | GetxattrIn | GetxattrOut
+		UringReqHeader | UringCmdReq | UringBufpool | UringSqe128 | SetxattrIn | GetxattrIn | GetxattrOut
 }
 
 // BytesOf views a struct as bytes, in host byte order. No copy is made.
@@ -80,6 +80,19 @@ func as[T Wire](f *full, k kind) *T {
 		return nil
 	}
 	return (*T)(f.p)
+}
+
+// EntZeroCopyBufIndex returns the other member of Bufpool's union, the slot in
+// the ring's buffer table: ent_zero_copy_buf_index (2 bytes, 7.46), with
+// IOUringCmdRegister on a queue made with UringZeroCopy.
+func (r *UringCmdReq) EntZeroCopyBufIndex() uint16 {
+	return *(*uint16)(unsafe.Pointer(&r.Bufpool))
+}
+
+// SetEntZeroCopyBufIndex sets it. The rest of the union becomes zero.
+func (r *UringCmdReq) SetEntZeroCopyBufIndex(v uint16) {
+	r.Bufpool = UringBufpool{}
+	*(*uint16)(unsafe.Pointer(&r.Bufpool)) = v
 }
 
 // forgets views whole entries of b. b is 8-aligned: it follows a header of 40
