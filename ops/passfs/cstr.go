@@ -12,25 +12,26 @@ import (
 // Soundness: every pointer is converted to uintptr inside the argument list
 // of the call (rule 4 of package unsafe), so the object stays alive and in
 // place until the call returns. A *byte name always comes from cstr, which
-// returns a pointer to bytes that hold a NUL inside their own allocation, so
-// the kernel never reads past it; the bytes belong to the request (or a
+// (or fdName) and points to bytes that hold a NUL inside their own allocation,
+// so the kernel never reads past it; the bytes belong to the request (or a
 // directory buffer) the handler is serving and nobody writes them meanwhile.
 // Buffers are passed with their own length.
 
-// cstr returns name as a C string. A name of a request is followed by its NUL
-// in the same buffer and is used in place; any other is copied. The caller
-// has checked that there is no NUL inside.
-func cstr(name []byte) *byte {
+// nameBuf holds a name and its NUL; on the caller's stack.
+type nameBuf [nameMax + 1]byte
+
+// cstr returns name, at most nameMax bytes without NUL, as a C string: in
+// place if its NUL is within its capacity, else copied to buf.
+func cstr(name []byte, buf *nameBuf) *byte {
 	n := len(name)
 	if cap(name) > n && name[: n+1 : n+1][n] == 0 {
 		return unsafe.SliceData(name)
 	}
-	b := make([]byte, n+1)
-	copy(b, name)
-	return &b[0]
+	buf[copy(buf[:nameMax], name)] = 0
+	return &buf[0]
 }
 
-// empty is the path of an *at call that means its descriptor.
+// emptyPath is the path of an *at call that means its descriptor.
 var emptyPath [1]byte
 
 func errno(e unix.Errno) error {
@@ -129,8 +130,10 @@ func fdName(fd int, b *[12]byte) *byte {
 	}
 }
 
-// dirent64 is the fixed part of struct linux_dirent64; the name follows at
-// direntName, NUL-terminated. Read by byte order of the machine.
+// Entries of struct linux_dirent64: d_ino at 0, d_off at 8, d_reclen at 16,
+// d_type at 18, then the name with its NUL. They start at multiples of 8 of
+// a buffer that does, so the loads, in the machine's byte order, are aligned;
+// slicing checks the bounds.
 const direntName = 19
 
 func load64(b []byte) uint64 { return *(*uint64)(unsafe.Pointer(&b[:8][0])) }

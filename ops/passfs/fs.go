@@ -33,8 +33,9 @@ type FS struct {
 	switching  bool // may become the caller: CAP_SETUID and CAP_SETGID
 	euid, egid uint32
 
-	files fileTable
-	dirs  ops.Nodes[dir]
+	files   fileTable
+	dirs    ops.Nodes[dir]
+	dirBufs dirBufs
 }
 
 // fdReserve is kept free below RLIMIT_NOFILE for what passfs does not count:

@@ -178,7 +178,8 @@ func (fs *FS) comeBackOnce(i *inode, depth int) (int, error) {
 	if err != nil {
 		return -1, err
 	}
-	fd, err := openAt(dir, cstr([]byte(name)), unix.O_PATH|unix.O_NOFOLLOW, 0)
+	var nb nameBuf
+	fd, err := openAt(dir, cstr([]byte(name), &nb), unix.O_PATH|unix.O_NOFOLLOW, 0)
 	fs.unpin(parent)
 	if err != nil {
 		if err == unix.ENOENT || err == unix.ENOTDIR {

@@ -104,6 +104,21 @@ func unlinked(fd int) bool {
 	return statxFD(fd, &st) == nil && st.Nlink == 0
 }
 
+// byName reports whether the inode can only be found again by name.
+func (i *inode) byName() bool { return !i.mnt.openable }
+
+// seen records where the inode was just found, if that matters.
+func (i *inode) seen(parent *inode, name []byte) {
+	if !i.byName() || len(name) == 0 {
+		return
+	}
+	i.mu.Lock()
+	if i.parent != parent || i.name != string(name) {
+		i.parent, i.name = parent, string(name)
+	}
+	i.mu.Unlock()
+}
+
 // moved records a rename done through us.
 func (i *inode) moved(from *inode, old []byte, to *inode, name []byte) {
 	i.mu.Lock()
@@ -164,8 +179,8 @@ func (fs *FS) peek(k *key) *inode {
 // intern returns the inode of the file behind fd, found or made, with one
 // nlookup counted. st is fd's own statx. path says that fd is an O_PATH
 // descriptor that the inode may keep: intern owns it then, also on error.
-// Otherwise fd is an open file, which the caller keeps and has to announce
-// by opened before anything else.
+// Otherwise fd is an open file, which the caller keeps; on success it has
+// been announced (i.opened).
 func (fs *FS) intern(parent *inode, name []byte, fd int, path bool, st *unix.Statx_t) (*inode, error) {
 	k := keyOf(st)
 	s := fs.shard(&k)
@@ -191,21 +206,17 @@ func (fs *FS) intern(parent *inode, name []byte, fd int, path bool, st *unix.Sta
 			break // being forgotten: its place in the map is ours
 		}
 		s.mu.Unlock()
-		if path && !fs.install(i, fd) {
+		if !path {
+			i.opened(fd)
+		} else if !fs.install(i, fd) {
 			fs.closeFD(fd)
 		}
-		if fs.wantName(i) {
-			i.mu.Lock()
-			if i.parent == nil {
-				i.parent, i.name = parent, string(name)
-			}
-			i.mu.Unlock()
-		}
+		i.seen(parent, name)
 		return i, nil
 	}
 	i := &inode{key: k, mode: uint32(st.Mode) & unix.S_IFMT, handle: h, parent: parent}
 	i.mnt = fs.mountOf(parent, &k, fd, i.mode)
-	if fs.wantName(i) {
+	if i.byName() {
 		i.name = string(name)
 	} else if !i.isDir() {
 		i.parent = nil
@@ -234,9 +245,6 @@ func (fs *FS) intern(parent *inode, name []byte, fd int, path bool, st *unix.Sta
 	}
 	return i, nil
 }
-
-// wantName reports whether the inode can only be found again by name.
-func (fs *FS) wantName(i *inode) bool { return !i.mnt.openable }
 
 // Forget takes back n lookups of a node and lets go of it with the last one.
 func (fs *FS) Forget(nodeid, n uint64) {
