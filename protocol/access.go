@@ -132,3 +132,60 @@ func (r *Request) Removemapping(i int) (one RemovemappingOne, ok bool) {
 	b := r.Data[i*16:]
 	return RemovemappingOne{Moffset: load64(b), Len: load64(b[8:])}, true
 }
+
+// One method for each struct of replies. Each returns nil unless the reply has
+// it (one with an error has none), and a full struct if it has: fields that the
+// connection's minor lacks are zero.
+
+// EntryOut returns the struct of the reply to LOOKUP, SYMLINK, MKNOD, MKDIR, LINK, CREATE and TMPFILE.
+func (r *Reply) EntryOut() *EntryOut { return as[EntryOut](&r.arg, kEntryOut) }
+
+// AttrOut returns the struct of the reply to GETATTR and SETATTR.
+func (r *Reply) AttrOut() *AttrOut { return as[AttrOut](&r.arg, kAttrOut) }
+
+// StatxOut returns the struct of the reply to STATX.
+func (r *Reply) StatxOut() *StatxOut { return as[StatxOut](&r.arg, kStatxOut) }
+
+// WriteOut returns the struct of the reply to WRITE and COPY_FILE_RANGE.
+func (r *Reply) WriteOut() *WriteOut { return as[WriteOut](&r.arg, kWriteOut) }
+
+// StatfsOut returns the struct of the reply to STATFS.
+func (r *Reply) StatfsOut() *StatfsOut { return as[StatfsOut](&r.arg, kStatfsOut) }
+
+// InitOut returns the struct of the reply to INIT.
+func (r *Reply) InitOut() *InitOut { return as[InitOut](&r.arg, kInitOut) }
+
+// LkOut returns the struct of the reply to GETLK.
+func (r *Reply) LkOut() *LkOut { return as[LkOut](&r.arg, kLkOut) }
+
+// BmapOut returns the struct of the reply to BMAP.
+func (r *Reply) BmapOut() *BmapOut { return as[BmapOut](&r.arg, kBmapOut) }
+
+// IoctlOut returns the struct of the reply to IOCTL.
+func (r *Reply) IoctlOut() *IoctlOut { return as[IoctlOut](&r.arg, kIoctlOut) }
+
+// PollOut returns the struct of the reply to POLL.
+func (r *Reply) PollOut() *PollOut { return as[PollOut](&r.arg, kPollOut) }
+
+// LseekOut returns the struct of the reply to LSEEK.
+func (r *Reply) LseekOut() *LseekOut { return as[LseekOut](&r.arg, kLseekOut) }
+
+// CopyFileRangeOut returns the struct of the reply to COPY_FILE_RANGE_64.
+func (r *Reply) CopyFileRangeOut() *CopyFileRangeOut {
+	return as[CopyFileRangeOut](&r.arg, kCopyFileRangeOut)
+}
+
+// GetxattrOut returns the struct of the reply to GETXATTR and LISTXATTR with SizeOnly.
+func (r *Reply) GetxattrOut() *GetxattrOut { return as[GetxattrOut](&r.arg, kGetxattrOut) }
+
+// CuseInitOut returns the struct of the reply to CUSE_INIT.
+func (r *Reply) CuseInitOut() *CuseInitOut { return as[CuseInitOut](&r.arg, kCuseInitOut) }
+
+// OpenOut returns the struct of the reply to OPEN and OPENDIR, and the second one
+// of that to CREATE and TMPFILE.
+func (r *Reply) OpenOut() *OpenOut {
+	if r.arg2.kind == kOpenOut {
+		return as[OpenOut](&r.arg2, kOpenOut)
+	}
+	return as[OpenOut](&r.arg, kOpenOut)
+}

@@ -1,0 +1,48 @@
+package protocol
+
+import (
+	"runtime"
+	"strconv"
+)
+
+// errnos names Linux's errors from 1 up, which are the same on all
+// architectures up to 34.
+const errnos FlagSet = "EPERM ENOENT ESRCH EINTR EIO ENXIO E2BIG ENOEXEC EBADF ECHILD EAGAIN ENOMEM EACCES EFAULT ENOTBLK EBUSY " +
+	"EEXIST EXDEV ENODEV ENOTDIR EISDIR EINVAL ENFILE EMFILE ENOTTY ETXTBSY EFBIG ENOSPC ESPIPE EROFS EMLINK EPIPE EDOM ERANGE"
+
+// appendErrno appends a header's Error: the name of the error, or the number.
+func appendErrno(dst []byte, e int32) []byte {
+	if e < 0 && e >= -34 {
+		return errnos.AppendText(dst, 1<<(-e-1))
+	}
+	// include/uapi/asm-generic/errno.h; mips and sparc have their own.
+	switch runtime.GOARCH {
+	case "mips", "mipsle", "mips64", "mips64le", "sparc64":
+	default:
+		switch e {
+		case -36:
+			return append(dst, "ENAMETOOLONG"...)
+		case -38:
+			return append(dst, "ENOSYS"...)
+		case -39:
+			return append(dst, "ENOTEMPTY"...)
+		case -40:
+			return append(dst, "ELOOP"...)
+		case -61:
+			return append(dst, "ENODATA"...)
+		case -75:
+			return append(dst, "EOVERFLOW"...)
+		case -95:
+			return append(dst, "EOPNOTSUPP"...)
+		case -103:
+			return append(dst, "ECONNABORTED"...)
+		case -107:
+			return append(dst, "ENOTCONN"...)
+		case -116:
+			return append(dst, "ESTALE"...)
+		case -122:
+			return append(dst, "EDQUOT"...)
+		}
+	}
+	return strconv.AppendInt(dst, int64(e), 10)
+}
