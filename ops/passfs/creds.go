@@ -80,8 +80,11 @@ func (fs *FS) assume(r *ops.Request, umask uint32, mode *uint32) (creds, error) 
 	if uid == ^uint32(0) || gid == ^uint32(0) {
 		return c, unix.EOVERFLOW // an id the mount's user namespace has no number for
 	}
-	if uid == fs.euid && gid == fs.egid {
-		return c, nil
+	if uid == fs.euid {
+		fs.fsetid(r, true) // or a setgid bit might not survive the creation
+		if gid == fs.egid {
+			return c, nil
+		}
 	}
 	group, has := r.SuppGroup()
 	if !c.t.groups || c.t.hasGroup != has || c.t.group != group {

@@ -260,13 +260,3 @@ func (fs *FS) addPlus(d *dir, b *ops.DirBuf, ino, off uint64, typ uint32, name [
 	e.Attr.Ino = d.dotIno(fs, ino, name)
 	return b.AddPlus(&e, off, typ, name)
 }
-
-// CancelOpen is told that the kernel did not take the reply to an OPEN,
-// CREATE, TMPFILE or OPENDIR: nobody will release fh.
-func (fs *FS) CancelOpen(nodeid, fh uint64, isDir bool) {
-	if isDir {
-		fs.closeDir(fh)
-		return
-	}
-	fs.cancelFile(fh)
-}

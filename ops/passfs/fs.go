@@ -33,6 +33,8 @@ type FS struct {
 	switching  bool // may become the caller: CAP_SETUID and CAP_SETGID
 	euid, egid uint32
 
+	hasFsetid bool // CAP_FSETID is in effect, see killpriv.go
+
 	files   fileTable
 	dirs    ops.Nodes[dir]
 	dirBufs dirBufs
@@ -54,6 +56,7 @@ func New(srcFD int, o *Options) (*FS, error) {
 	fs.budget.max = int32(maxFDs(fs.opt.MaxFDs))
 	fs.euid, fs.egid = uint32(unix.Geteuid()), uint32(unix.Getegid())
 	fs.switching = canSwitch()
+	fs.hasFsetid = canFsetid()
 	for n := range fs.shards {
 		fs.shards[n].m = make(map[key]*inode)
 	}
@@ -149,7 +152,7 @@ func (fs *FS) Want() protocol.InitFlags {
 		protocol.InitAtomicOTrunc | protocol.InitBigWrites | protocol.InitDontMask |
 		protocol.InitHasIoctlDir | protocol.InitDoReaddirplus | protocol.InitReaddirplusAuto |
 		protocol.InitAsyncDio | protocol.InitParallelDirops | protocol.InitHandleKillprivV2 |
-		protocol.InitMaxPages | protocol.InitAbortError | protocol.InitInitExt |
+		protocol.InitMaxPages | protocol.InitAbortError | protocol.InitExt |
 		protocol.InitDirectIOAllowMmap | protocol.InitHasExpireOnly | protocol.InitHasResend
 	if fs.opt.Xattr == XattrPassthrough {
 		w |= protocol.InitPosixACL | protocol.InitSetxattrExt

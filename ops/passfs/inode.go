@@ -50,6 +50,7 @@ type inode struct {
 	parent *inode // where it was seen last; nil when that name is gone
 	name   string // "" when it is not needed (the mount has file handles)
 	files  []int  // descriptors of open files, to come back through
+	last   version
 }
 
 func (i *inode) isDir() bool { return i.mode == unix.S_IFDIR }
