@@ -1,0 +1,79 @@
+package conn
+
+import "time"
+
+const (
+	monTick  = 4 * time.Millisecond
+	monQuiet = 10 // ticks without a request after which the monitor parks
+)
+
+// monitor starts another reader when all are busy and none has finished for a
+// tick: a handler that blocks without a word (Request.Block) must not stop the
+// mount. It runs while requests come in and is woken by the first after a pause,
+// so that an idle mount has no periodic wake-ups. Before a pause it returns the
+// memory of free slots.
+func (c *Conn) monitor() {
+	defer c.exit()
+	timer := time.NewTimer(monTick)
+	defer timer.Stop()
+	last := c.served()
+	for {
+		for quiet := 0; quiet < monQuiet; {
+			timer.Reset(monTick)
+			select {
+			case <-timer.C:
+			case <-c.quit:
+				return
+			}
+			sum := c.served()
+			switch {
+			case sum != last:
+				quiet = 0
+			case c.readers(nil) == 0:
+				c.promote()
+				quiet++
+			default:
+				quiet++
+			}
+			last = sum
+		}
+		c.arena.Trim(0)
+		c.monIdle.Store(true)
+		if c.served() != last || c.readers(nil) == 0 && c.canGrow() {
+			if c.monIdle.CompareAndSwap(true, false) {
+				continue
+			}
+		}
+		select {
+		case <-c.monWake:
+		case <-c.quit:
+			return
+		}
+	}
+}
+
+// canGrow reports whether promote would find a reader.
+func (c *Conn) canGrow() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.parked) > 0 {
+		return true
+	}
+	for i := range c.seats {
+		if c.seats[i].Load() == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// served counts the messages that readers are done with.
+func (c *Conn) served() uint64 {
+	n := c.count.requests.Load()
+	for i := range c.seats {
+		if t := c.seats[i].Load(); t != nil {
+			n += t.served.Load()
+		}
+	}
+	return n
+}

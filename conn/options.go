@@ -1,0 +1,98 @@
+package conn
+
+import (
+	"time"
+
+	"github.com/fusewire/fusewire/protocol"
+	"golang.org/x/sys/unix"
+)
+
+// DefaultWant are the INIT flags that suit every file system: they change how
+// the kernel sends requests, not what a handler has to do.
+const DefaultWant = protocol.InitAsyncRead | protocol.InitAsyncDio | protocol.InitParallelDirops |
+	protocol.InitAutoInvalData | protocol.InitHasIoctlDir | protocol.InitNoOpenSupport |
+	protocol.InitNoOpendirSupport | protocol.InitHasExpireOnly
+
+// channelFlags are accepted whenever offered, unless masked: they concern the
+// channel alone.
+const channelFlags = protocol.InitBigWrites | protocol.InitMaxPages | protocol.InitExt |
+	protocol.InitAbortError | protocol.InitHasResend
+
+// unsupported are never accepted: this transport does not speak them.
+const unsupported = protocol.InitOverIOUring | protocol.InitHasIOUringBufpool |
+	protocol.InitFileOps | protocol.InitReserved | protocol.InitMapAlignment
+
+// Options of a connection. The zero value of each field is its default.
+type Options struct {
+	MaxWrite            uint32 // bytes of the largest WRITE, rounded up to pages; default 1 MiB, least 4096
+	MaxBackground       uint16 // asynchronous requests the kernel hands out at once; default 256
+	CongestionThreshold uint16 // of those, when readahead and write-back hold off; default three quarters
+	MaxReadahead        uint32 // bytes; default what the kernel offers, which it only ever lowers
+	TimeGran            uint32 // ns, 1 to 1e9; default 1
+	MaxStackDepth       uint32 // 1 or 2, for InitPassthrough; default 1 if that is wanted
+	RequestTimeout      uint16 // seconds after which the kernel aborts the connection; default never
+
+	Want protocol.InitFlags // flags to accept where offered; default DefaultWant
+	Need protocol.InitFlags // flags without which Serve refuses to start
+	Mask protocol.InitFlags // flags never to accept, whoever wants them
+
+	Threads     int  // most readers, those in blocked handlers included; default 10
+	IdleThreads int  // readers that wait for requests; default 2
+	Slots       int  // most requests in service, detached ones included; default Threads + 64
+	Clone       bool // a device descriptor for each reader, where the device can
+
+	// DrainTimeout is how long Serve waits, after the end of the mount, for
+	// handlers that still run; default 10 s.
+	DrainTimeout time.Duration
+
+	Trace Tap          // sees every message; nil costs nothing
+	Log   func(string) // told of what should not happen, one line each (a panic: with its stack); may be nil
+}
+
+// maxWriteCap keeps a slot addressable on 32-bit systems; max_pages cannot go
+// beyond 65535 pages anyway.
+const maxWriteCap = 64 << 20
+
+// withDefaults returns o with every zero filled in and every value in bounds.
+func (o *Options) withDefaults() Options {
+	var r Options
+	if o != nil {
+		r = *o
+	}
+	page := uint32(unix.Getpagesize())
+	if r.MaxWrite == 0 {
+		r.MaxWrite = 1 << 20
+	}
+	r.MaxWrite = min(max(r.MaxWrite, 4096), maxWriteCap)
+	r.MaxWrite = min((r.MaxWrite+page-1)/page, 65535) * page
+	if r.MaxBackground == 0 {
+		r.MaxBackground = 256
+	}
+	if r.CongestionThreshold == 0 {
+		r.CongestionThreshold = uint16(uint32(r.MaxBackground) * 3 / 4)
+	}
+	if r.TimeGran == 0 || r.TimeGran > 1e9 {
+		r.TimeGran = 1
+	}
+	if r.Want == 0 {
+		r.Want = DefaultWant
+	}
+	if (r.Want|r.Need)&protocol.InitPassthrough != 0 && r.MaxStackDepth == 0 {
+		r.MaxStackDepth = 1
+	}
+	r.MaxStackDepth = min(r.MaxStackDepth, 2)
+	if r.Threads <= 0 {
+		r.Threads = 10
+	}
+	if r.IdleThreads <= 0 {
+		r.IdleThreads = 2
+	}
+	r.IdleThreads = min(r.IdleThreads, r.Threads)
+	if r.Slots <= 0 {
+		r.Slots = r.Threads + 64
+	}
+	if r.DrainTimeout <= 0 {
+		r.DrainTimeout = 10 * time.Second
+	}
+	return r
+}

@@ -1,0 +1,166 @@
+package conn
+
+import (
+	"runtime"
+	"strconv"
+
+	"github.com/fusewire/fusewire/protocol"
+	"golang.org/x/sys/unix"
+)
+
+// serve deals with the message of n bytes in r's slot.
+func (t *Thread) serve(r *Request, n int) {
+	c := t.c
+	off := c.lay.lead - headRoom
+	msg := r.mem[off : off+n : off+n]
+	err := r.Decode(msg, &c.params)
+	if tap := c.opt.Trace; tap != nil && r.Header != nil {
+		tap.Request(&r.Request, msg)
+	}
+	if r.Header == nil { // nobody to answer
+		c.malformed(r, err)
+		return
+	}
+	op := r.Header.Opcode
+	if err == nil && c.inited.Load() {
+		switch op {
+		case protocol.OpForget:
+			t.forget(r, true)
+			return
+		case protocol.OpBatchForget:
+			t.forget(r, false)
+			return
+		case protocol.OpInterrupt:
+			c.handleInterrupt(r, t)
+			return
+		}
+	}
+	if r.Header.Unique&protocol.UniqueResend != 0 && c.resend(r.Header, t.device()) {
+		return
+	}
+	r.begin(t, n)
+	switch {
+	case err != nil:
+		c.malformed(r, err)
+		_ = r.ReplyError(unix.EIO)
+	case !c.inited.Load():
+		if op == protocol.OpInit {
+			c.init(r)
+		} else { // the kernel sends nothing before INIT
+			c.malformed(r, nil)
+			_ = r.ReplyError(unix.EIO)
+		}
+	case op == protocol.OpInit: // and no second one
+		c.malformed(r, nil)
+		_ = r.ReplyError(unix.EIO)
+	default:
+		t.cur.Store(r)
+		if c.early.n.Load() != 0 && c.early.take(r.base.Load()) {
+			r.interrupt()
+		}
+		t.call(r)
+		if !t.cur.CompareAndSwap(r, nil) { // detached: no longer ours
+			t.r = nil
+			return
+		}
+		if r.state.Load()&claimed == 0 {
+			if !r.noReply {
+				c.count.unanswered.Add(1)
+				c.log("no reply to " + op.String())
+			}
+			_ = r.ReplyError(unix.EIO)
+		}
+	}
+	if !r.leave() {
+		t.r = nil
+	}
+}
+
+// call runs the handler. A panic ends the request with EIO and the thread with
+// it: nobody knows what state the handler left it in. So does runtime.Goexit.
+func (t *Thread) call(r *Request) {
+	whole := false
+	defer func() {
+		if whole {
+			return
+		}
+		p := recover()
+		t.retire = true
+		t.panicked(r, p)
+	}()
+	t.c.h.Serve(r)
+	whole = true
+}
+
+func (t *Thread) panicked(r *Request, p any) {
+	c := t.c
+	c.count.panics.Add(1)
+	what := "Goexit"
+	switch v := p.(type) {
+	case nil:
+	case error:
+		what = v.Error()
+	case string:
+		what = v
+	case interface{ String() string }:
+		what = v.String()
+	case int:
+		what = strconv.Itoa(v)
+	default:
+		what = "a value that is neither error nor string"
+	}
+	detached := t.cur.Load() != r
+	if c.opt.Log != nil {
+		b := make([]byte, 16<<10)
+		b = b[:runtime.Stack(b, false)]
+		s := "handler panicked: "
+		if detached {
+			s = "handler panicked after Detach, its request may stay unanswered: "
+		}
+		c.log(s + what + "\n" + string(b))
+	}
+	if detached {
+		return
+	}
+	if r.state.Load()&claimed == 0 {
+		_ = r.ReplyError(unix.EIO)
+	}
+	if p == nil { // Goexit: serve will not come back to it
+		if t.cur.CompareAndSwap(r, nil) && !r.leave() {
+			t.r = nil
+		}
+	}
+}
+
+// forget passes on a FORGET or BATCH_FORGET, which are not answered.
+func (t *Thread) forget(r *Request, one bool) {
+	defer func() {
+		if p := recover(); p != nil {
+			t.retire = true
+			t.c.count.panics.Add(1)
+			t.c.log("handler panicked in Forget")
+		}
+	}()
+	if one {
+		t.c.h.Forget(r.Header.Nodeid, r.ForgetIn().Nlookup)
+		return
+	}
+	for _, f := range r.Forgets() {
+		t.c.h.Forget(f.Nodeid, f.Nlookup)
+	}
+}
+
+func (c *Conn) malformed(r *Request, err error) {
+	c.count.malformed.Add(1)
+	if c.opt.Log == nil {
+		return
+	}
+	s := "malformed request"
+	if r.Header != nil {
+		s += " " + r.Header.Opcode.String()
+	}
+	if err != nil {
+		s += ": " + err.Error()
+	}
+	c.log(s)
+}

@@ -1,0 +1,158 @@
+package conn
+
+import (
+	"strconv"
+	"sync/atomic"
+
+	"github.com/fusewire/fusewire/protocol"
+)
+
+// counters of rare events, and requests of threads that ended.
+type counters struct {
+	requests, errors, malformed, interrupts, requeued, resent, double, lost, refused,
+	unanswered, panics, detached, readErrors, starved, notifies atomic.Uint64
+}
+
+// Stats is a snapshot of a connection's counters.
+type Stats struct {
+	Requests   uint64 // messages dealt with, FORGET and INTERRUPT included
+	Errors     uint64 // replies that carried an errno
+	Malformed  uint64 // messages that could not be decoded, or came out of order
+	Interrupts uint64 // INTERRUPTs received
+	Requeued   uint64 // of those, handed back to the kernel
+	Resent     uint64 // copies of requests in service that were dropped
+	Double     uint64 // second attempts to answer
+	Lost       uint64 // replies the kernel no longer wanted
+	Refused    uint64 // replies the kernel found fault with
+	Unanswered uint64 // requests that a handler returned from without an answer
+	Panics     uint64 // handlers that panicked
+	Detached   uint64 // requests answered after their handler returned
+	ReadErrors uint64 // transient errors of read(2)
+	Starved    uint64 // times a reader had to wait for a slot
+	Notifies   uint64 // notifications sent
+
+	Threads   int // readers there are, parked ones included
+	Reading   int // of those, waiting for a request
+	Parked    int // of those, surplus
+	InFlight  int // requests in service
+	Slots     int // most requests in service at once
+	SlotsUsed int // slots taken now, by readers and by requests
+	SlotsPeak int // most slots taken so far
+}
+
+// Stats returns the counters.
+func (c *Conn) Stats() Stats {
+	n := &c.count
+	s := Stats{
+		Requests: c.served(), Errors: n.errors.Load(), Malformed: n.malformed.Load(),
+		Interrupts: n.interrupts.Load(), Requeued: n.requeued.Load(), Resent: n.resent.Load(),
+		Double: n.double.Load(), Lost: n.lost.Load(), Refused: n.refused.Load(),
+		Unanswered: n.unanswered.Load(), Panics: n.panics.Load(), Detached: n.detached.Load(),
+		ReadErrors: n.readErrors.Load(), Starved: n.starved.Load(), Notifies: n.notifies.Load(),
+	}
+	for i := range c.seats {
+		if t := c.seats[i].Load(); t != nil {
+			s.Threads++
+			switch t.state.Load() {
+			case threadReading:
+				s.Reading++
+			case threadParked:
+				s.Parked++
+			}
+		}
+	}
+	c.mu.Lock()
+	a, reqs := c.arena, c.reqs
+	c.mu.Unlock()
+	if a != nil {
+		s.Slots, s.SlotsUsed, s.SlotsPeak = a.Stats()
+		for i := range reqs {
+			if r := reqs[i].Load(); r != nil && r.state.Load()&refMask != 0 {
+				s.InFlight++
+			}
+		}
+	}
+	return s
+}
+
+// AppendText appends the counters as name=value pairs, those that are zero left
+// out.
+func (s *Stats) AppendText(dst []byte) []byte {
+	put := func(name string, v uint64) {
+		if v == 0 {
+			return
+		}
+		if len(dst) > 0 && dst[len(dst)-1] != ' ' && dst[len(dst)-1] != '\n' {
+			dst = append(dst, ' ')
+		}
+		dst = strconv.AppendUint(append(append(dst, name...), '='), v, 10)
+	}
+	put("requests", s.Requests)
+	put("errors", s.Errors)
+	put("malformed", s.Malformed)
+	put("interrupts", s.Interrupts)
+	put("requeued", s.Requeued)
+	put("resent", s.Resent)
+	put("double", s.Double)
+	put("lost", s.Lost)
+	put("refused", s.Refused)
+	put("unanswered", s.Unanswered)
+	put("panics", s.Panics)
+	put("detached", s.Detached)
+	put("readerrors", s.ReadErrors)
+	put("starved", s.Starved)
+	put("notifies", s.Notifies)
+	put("threads", uint64(s.Threads))
+	put("reading", uint64(s.Reading))
+	put("parked", uint64(s.Parked))
+	put("inflight", uint64(s.InFlight))
+	put("slots", uint64(s.Slots))
+	put("slotsused", uint64(s.SlotsUsed))
+	put("slotspeak", uint64(s.SlotsPeak))
+	return dst
+}
+
+// AppendInflight appends one line per request in service:
+//
+//	12.345ms thread 2 LOOKUP ...
+//	67.890s detached SETLKW ...
+//
+// It may be called at any time from anywhere; it delays nobody.
+func (c *Conn) AppendInflight(dst []byte) []byte {
+	c.mu.Lock()
+	reqs := c.reqs
+	c.mu.Unlock()
+	for i := range reqs {
+		r := reqs[i].Load()
+		if r == nil || !r.pin(false) {
+			continue
+		}
+		dst = appendAge(dst, c.now()-r.started)
+		if t := r.thread; t.cur.Load() == r {
+			dst = strconv.AppendInt(append(dst, " thread "...), int64(t.seat), 10)
+		} else if t.cur.Load() == nil && r.op != protocol.OpInit {
+			dst = append(dst, " detached"...)
+		}
+		dst = append(dst, ' ')
+		dst = r.AppendText(dst)
+		if n := len(dst); dst[n-1] != '\n' {
+			dst = append(dst, '\n')
+		}
+		r.unpin()
+	}
+	return dst
+}
+
+// appendAge appends ns as milliseconds or seconds.
+func appendAge(dst []byte, ns int64) []byte {
+	unit := "ms"
+	us := max(ns, 0) / 1000
+	if us >= 1e6 {
+		us, unit = us/1000, "s"
+	}
+	dst = strconv.AppendInt(dst, us/1000, 10)
+	dst = append(dst, '.')
+	f := us % 1000
+	dst = append(dst, byte('0'+f/100), byte('0'+f/10%10), byte('0'+f%10))
+	return append(dst, unit...)
+}
