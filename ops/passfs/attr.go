@@ -1,0 +1,257 @@
+package passfs
+
+import (
+	"math"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/fusewire/fusewire/ops"
+	"github.com/fusewire/fusewire/protocol"
+)
+
+// attrFrom is st on the wire. The inode number is the source's: two files on
+// different file systems below one mount may show the same, and st_dev, which
+// would tell them apart, is the mount's own.
+func attrFrom(st *unix.Statx_t, a *protocol.Attr) {
+	*a = protocol.Attr{
+		Ino:       st.Ino,
+		Size:      st.Size,
+		Blocks:    st.Blocks,
+		Atime:     uint64(st.Atime.Sec),
+		Mtime:     uint64(st.Mtime.Sec),
+		Ctime:     uint64(st.Ctime.Sec),
+		Atimensec: st.Atime.Nsec,
+		Mtimensec: st.Mtime.Nsec,
+		Ctimensec: st.Ctime.Nsec,
+		Mode:      uint32(st.Mode),
+		Nlink:     st.Nlink,
+		Uid:       st.Uid,
+		Gid:       st.Gid,
+		Rdev:      encodeDev(st.Rdev_major, st.Rdev_minor),
+		Blksize:   st.Blksize,
+	}
+}
+
+// encodeDev is the kernel's new_encode_dev: 12 bits of major around the low 8
+// of 20 of minor.
+func encodeDev(major, minor uint32) uint32 {
+	return minor&0xff | major<<8 | minor&^0xff<<12
+}
+
+// statOf fills st for a request that may come with an open file (has).
+func (fs *FS) statOf(nodeid, fh uint64, has bool, sync int, st *unix.Statx_t) error {
+	if has {
+		if f := fs.files.get(fh); f != nil && f.i.nodeid == nodeid {
+			err := statxSync(f.fd, sync, st)
+			fs.put(f)
+			return err
+		} else if f != nil {
+			fs.put(f)
+		}
+	}
+	i, err := fs.inode(nodeid)
+	if err != nil {
+		return err
+	}
+	fd, err := fs.pin(i)
+	if err != nil {
+		return err
+	}
+	err = statxSync(fd, sync, st)
+	fs.unpin(i)
+	return err
+}
+
+// Getattr answers GETATTR.
+func (fs *FS) Getattr(r *ops.Request, in *protocol.GetattrIn, out *protocol.AttrOut) error {
+	var st unix.Statx_t
+	if err := fs.statOf(r.Nodeid(), in.Fh, in.GetattrFlags&protocol.GetattrFh != 0, 0, &st); err != nil {
+		return err
+	}
+	fs.attr(&st, out)
+	return nil
+}
+
+func (fs *FS) attr(st *unix.Statx_t, out *protocol.AttrOut) {
+	out.AttrValid, out.AttrValidNsec = split(fs.opt.AttrTimeout)
+	attrFrom(st, &out.Attr)
+}
+
+// Statx answers STATX, which is sent for the birth time. A network file system
+// below is told how fresh the caller wants it (AT_STATX_FORCE_SYNC and kin).
+func (fs *FS) Statx(r *ops.Request, in *protocol.StatxIn, out *protocol.StatxOut) error {
+	var st unix.Statx_t
+	sync := int(in.SxFlags & (unix.AT_STATX_FORCE_SYNC | unix.AT_STATX_DONT_SYNC))
+	if err := fs.statOf(r.Nodeid(), in.Fh, in.GetattrFlags&protocol.GetattrFh != 0, sync, &st); err != nil {
+		return err
+	}
+	out.AttrValid, out.AttrValidNsec = split(fs.opt.AttrTimeout)
+	s := &out.Stat
+	s.Mask = st.Mask & (unix.STATX_BASIC_STATS | unix.STATX_BTIME)
+	s.Blksize, s.Nlink, s.Uid, s.Gid, s.Mode = st.Blksize, st.Nlink, st.Uid, st.Gid, st.Mode
+	s.Attributes, s.AttributesMask = st.Attributes, st.Attributes_mask
+	s.Ino, s.Size, s.Blocks = st.Ino, st.Size, st.Blocks
+	sxTime(&s.Atime, &st.Atime)
+	sxTime(&s.Btime, &st.Btime)
+	sxTime(&s.Ctime, &st.Ctime)
+	sxTime(&s.Mtime, &st.Mtime)
+	s.RdevMajor, s.RdevMinor = st.Rdev_major, st.Rdev_minor
+	s.DevMajor, s.DevMinor = st.Dev_major, st.Dev_minor
+	return nil
+}
+
+func sxTime(to *protocol.SxTime, t *unix.StatxTimestamp) {
+	to.TvSec, to.TvNsec = t.Sec, t.Nsec
+}
+
+// Setattr answers SETATTR, as the server: the kernel has checked what the
+// caller may do. If one part fails the parts before it are done, as with the
+// system calls one after the other. Owner before size before mode: the first
+// two take set-user-id bits, which a mode in the same request gives. Times
+// last, since truncating sets them. ctime is the source's to keep.
+func (fs *FS) Setattr(r *ops.Request, in *protocol.SetattrIn, out *protocol.AttrOut) error {
+	if fs.opt.ReadOnly {
+		return unix.EROFS
+	}
+	i, err := fs.inode(r.Nodeid())
+	if err != nil {
+		return err
+	}
+	var f *file
+	if in.Valid&protocol.FattrFh != 0 {
+		f = fs.files.get(in.Fh)
+		if f != nil {
+			defer fs.put(f)
+			if f.i != i {
+				f = nil
+			}
+		}
+	}
+	var fd int
+	if f != nil {
+		fd = f.fd
+	} else {
+		if fd, err = fs.pin(i); err != nil {
+			return err
+		}
+		defer fs.unpin(i)
+	}
+	if err := fs.setattr(r, i, f, fd, in); err != nil {
+		return err
+	}
+	var st unix.Statx_t
+	if err := statxFD(fd, &st); err != nil {
+		return err
+	}
+	fs.attr(&st, out)
+	return nil
+}
+
+// setattr changes the file i, through fd: f's if f is not nil, else O_PATH.
+func (fs *FS) setattr(r *ops.Request, i *inode, f *file, fd int, in *protocol.SetattrIn) error {
+	kill := in.Valid&protocol.FattrKillSuidgid != 0
+	if in.Valid&(protocol.FattrUid|protocol.FattrGid) != 0 {
+		uid, gid := ^uint32(0), ^uint32(0)
+		if in.Valid&protocol.FattrUid != 0 {
+			uid = in.Uid
+		}
+		if in.Valid&protocol.FattrGid != 0 {
+			gid = in.Gid
+		}
+		fs.fsetid(r, !kill)
+		if err := chownFD(fd, uid, gid); err != nil {
+			return err
+		}
+	}
+	if in.Valid&protocol.FattrSize != 0 {
+		r.Block()
+		fs.fsetid(r, !kill)
+		if err := fs.truncate(i, f, in.Size); err != nil {
+			return err
+		}
+	}
+	if in.Valid&protocol.FattrMode != 0 {
+		if i.mode == unix.S_IFLNK {
+			return unix.EOPNOTSUPP
+		}
+		// Whether the caller may set S_ISGID has been checked.
+		fs.fsetid(r, true)
+		var err error
+		if f != nil {
+			err = unix.Fchmod(fd, in.Mode&modeBits)
+		} else {
+			err = fs.chmodFD(fd, in.Mode&modeBits)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if in.Valid&(protocol.FattrAtime|protocol.FattrMtime) != 0 {
+		ts := [2]timespec64{{0, utimeOmit}, {0, utimeOmit}}
+		if in.Valid&protocol.FattrAtime != 0 {
+			ts[0] = timespec64{int64(in.Atime), int64(in.Atimensec)}
+			if in.Valid&protocol.FattrAtimeNow != 0 {
+				ts[0].nsec = utimeNow
+			}
+		}
+		if in.Valid&protocol.FattrMtime != 0 {
+			ts[1] = timespec64{int64(in.Mtime), int64(in.Mtimensec)}
+			if in.Valid&protocol.FattrMtimeNow != 0 {
+				ts[1].nsec = utimeNow
+			}
+		}
+		return utimesFD(fd, &ts)
+	}
+	return nil
+}
+
+// truncate sets the size. ftruncate(2) by a descriptor that may write asks no
+// permission of the file (it may be 0444 by now).
+func (fs *FS) truncate(i *inode, f *file, size uint64) error {
+	switch {
+	case size > math.MaxInt64:
+		return unix.EFBIG
+	case i.mode == unix.S_IFDIR:
+		return unix.EISDIR
+	case i.mode != unix.S_IFREG:
+		return unix.EINVAL
+	}
+	var fd int
+	if f != nil && f.flags&unix.O_ACCMODE != unix.O_RDONLY && !f.appendFD {
+		fd = f.fd
+		f.dirty.Store(true)
+	} else {
+		var err error
+		if fd, err = fs.reopen(i, unix.O_WRONLY); err != nil {
+			return err
+		}
+		defer fs.closeFD(fd)
+	}
+	for {
+		if err := unix.Ftruncate(fd, int64(size)); err != unix.EINTR {
+			return err
+		}
+	}
+}
+
+// Access answers ACCESS, which is sent only without default_permissions.
+func (fs *FS) Access(r *ops.Request, in *protocol.AccessIn) error {
+	i, err := fs.inode(r.Nodeid())
+	if err != nil {
+		return err
+	}
+	fd, err := fs.pin(i)
+	if err != nil {
+		return err
+	}
+	defer fs.unpin(i)
+	if fs.opt.ReadOnly && in.Mask&unix.W_OK != 0 && (i.mode == unix.S_IFREG || i.mode == unix.S_IFDIR) {
+		return unix.EROFS
+	}
+	who, err := fs.assume(r, noUmask, nil)
+	if err == nil {
+		err = accessFD(fd, in.Mask&7)
+	}
+	who.drop()
+	return err
+}

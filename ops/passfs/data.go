@@ -1,0 +1,238 @@
+package passfs
+
+import (
+	"math"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/fusewire/fusewire/ops"
+	"github.com/fusewire/fusewire/protocol"
+)
+
+// Read answers READ, straight into the reply. Less than asked is end of file
+// to the kernel (which forgets what it knew beyond), so a short read(2) is
+// read on. Data the source has in memory is read at once (RWF_NOWAIT); only
+// when it has to wait for the disk is another reader put on the device.
+func (fs *FS) Read(r *ops.Request, in *protocol.ReadIn, dst []byte) (int, error) {
+	f := fs.files.get(in.Fh)
+	if f == nil {
+		return 0, unix.EBADF
+	}
+	n, err := f.read(r, dst, in.Offset)
+	fs.put(f)
+	return n, err
+}
+
+func (f *file) read(r *ops.Request, dst []byte, off uint64) (int, error) {
+	if off > math.MaxInt64-uint64(len(dst)) {
+		if off > math.MaxInt64 {
+			return 0, unix.EINVAL
+		}
+		dst = dst[:math.MaxInt64-off]
+	}
+	done, flags := 0, unix.RWF_NOWAIT
+	if f.slow.Load() {
+		flags = 0
+	}
+	for done < len(dst) {
+		n, err := preadv(f.fd, dst[done:], int64(off)+int64(done), flags)
+		switch {
+		case err == nil && n == 0:
+			return done, nil
+		case err == nil:
+			done += n
+		case flags != 0 && err == unix.EAGAIN:
+			flags = 0
+			r.Block()
+		case flags != 0 && (err == unix.EOPNOTSUPP || err == unix.EINVAL || err == unix.ENOSYS):
+			// Remembered: EOPNOTSUPP is what the descriptor cannot do.
+			f.slow.Store(err == unix.EOPNOTSUPP)
+			flags = 0
+		case done > 0:
+			return done, nil
+		default:
+			return 0, err
+		}
+	}
+	return done, nil
+}
+
+// Write answers WRITE.
+//
+// Where: at the request's offset, which the kernel has computed. For O_APPEND
+// that is the end of the file as the kernel knows it; with its page cache in
+// between that is where the data lies in the cache, so it is where it must go.
+// Without (FOPEN_DIRECT_IO) the caller asked for the end of the file as it is
+// now, and others may be appending in the source: RWF_APPEND. Pages of a
+// shared mapping (FUSE_WRITE_CACHE) go to their offset in any case.
+//
+// O_APPEND, O_SYNC and O_DSYNC are the request's, not those of OPEN: fcntl(2)
+// may have changed them.
+func (fs *FS) Write(r *ops.Request, in *protocol.WriteIn, data []byte) (int, error) {
+	f := fs.files.get(in.Fh)
+	if f == nil {
+		return 0, unix.EBADF
+	}
+	fs.fsetid(r, in.WriteFlags&protocol.WriteKillSuidgid == 0)
+	n, err := f.write(r, in, data)
+	fs.put(f)
+	return n, err
+}
+
+func (f *file) write(r *ops.Request, in *protocol.WriteIn, data []byte) (int, error) {
+	if in.Offset > math.MaxInt64-uint64(len(data)) {
+		return 0, unix.EFBIG
+	}
+	cached := in.WriteFlags&protocol.WriteCache != 0
+	flags := 0
+	if !cached {
+		flags = rwf(in.Flags)
+		if f.direct && in.Flags&unix.O_APPEND != 0 {
+			flags |= unix.RWF_APPEND
+		}
+	} else if f.appendFD {
+		flags = unix.RWF_NOAPPEND // 6.9; older: EOPNOTSUPP rather than a wrong place
+	}
+	if flags&(unix.RWF_SYNC|unix.RWF_DSYNC) != 0 {
+		r.Block()
+	}
+	if !f.dirty.Load() {
+		f.dirty.Store(true)
+	}
+	done := 0
+	for done < len(data) {
+		n, err := pwritev(f.fd, data[done:], int64(in.Offset)+int64(done), flags)
+		if err == nil && n == 0 {
+			err = unix.EIO
+		}
+		if err != nil {
+			// Part of a write(2) is an answer, part of a page that is clean
+			// from now on is not.
+			if done > 0 && !cached {
+				return done, nil
+			}
+			return 0, err
+		}
+		done += n
+	}
+	return done, nil
+}
+
+// rwf is what O_SYNC and O_DSYNC are for a single write. O_SYNC is two bits,
+// of which O_DSYNC is one.
+func rwf(flags uint32) int {
+	switch {
+	case flags&unix.O_SYNC == unix.O_SYNC:
+		return unix.RWF_SYNC
+	case flags&unix.O_DSYNC != 0:
+		return unix.RWF_DSYNC
+	}
+	return 0
+}
+
+// settle makes what FALLOCATE or COPY_FILE_RANGE did through a descriptor
+// opened with O_SYNC or O_DSYNC durable; the one in the source has neither.
+func (fs *FS) settle(f *file) error {
+	switch rwf(f.flags) {
+	case unix.RWF_SYNC:
+		return fs.sync(f, false)
+	case unix.RWF_DSYNC:
+		return fs.sync(f, true)
+	}
+	return nil
+}
+
+// Fallocate answers FALLOCATE. The request does not say whether the caller has
+// CAP_FSETID, nor does the kernel drop suid itself: root is taken to have it.
+func (fs *FS) Fallocate(r *ops.Request, in *protocol.FallocateIn) error {
+	f, err := fs.file(in.Fh)
+	if err != nil {
+		return err
+	}
+	defer fs.put(f)
+	if in.Offset > math.MaxInt64 || in.Length > math.MaxInt64 {
+		return unix.EFBIG
+	}
+	r.Block()
+	fs.fsetid(r, r.Uid() == 0)
+	f.dirty.Store(true)
+	for {
+		err = unix.Fallocate(f.fd, in.Mode, int64(in.Offset), int64(in.Length))
+		if err != unix.EINTR || r.Interrupted() {
+			break
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return fs.settle(f)
+}
+
+// Lseek answers LSEEK: SEEK_DATA and SEEK_HOLE. It moves the position of the
+// descriptor, which nothing else uses.
+func (fs *FS) Lseek(r *ops.Request, in *protocol.LseekIn, out *protocol.LseekOut) error {
+	f, err := fs.file(in.Fh)
+	if err != nil {
+		return err
+	}
+	defer fs.put(f)
+	if in.Whence != unix.SEEK_DATA && in.Whence != unix.SEEK_HOLE {
+		return unix.EINVAL
+	}
+	if in.Offset > math.MaxInt64 {
+		return unix.ENXIO
+	}
+	r.Block()
+	n, err := unix.Seek(f.fd, int64(in.Offset), int(in.Whence))
+	if err != nil {
+		return err
+	}
+	out.Offset = uint64(n)
+	return nil
+}
+
+// maxCopy is MAX_RW_COUNT on the smallest page size: what the kernel copies
+// at most in one call, and what fits an int everywhere.
+const maxCopy = math.MaxInt32 &^ 4095
+
+// CopyFileRange answers COPY_FILE_RANGE and its 64-bit form. EXDEV (two file
+// systems below) makes the kernel copy by reading and writing.
+func (fs *FS) CopyFileRange(r *ops.Request, in *protocol.CopyFileRangeIn) (uint64, error) {
+	if in.Flags != 0 {
+		return 0, unix.EINVAL
+	}
+	from, err := fs.file(in.FhIn)
+	if err != nil {
+		return 0, err
+	}
+	defer fs.put(from)
+	to, err := fs.file(in.FhOut)
+	if err != nil {
+		return 0, err
+	}
+	defer fs.put(to)
+	if in.OffIn > math.MaxInt64 || in.OffOut > math.MaxInt64 {
+		return 0, unix.EOVERFLOW
+	}
+	if to.appendFD {
+		return 0, unix.EBADF
+	}
+	r.Block()
+	fs.fsetid(r, r.Uid() == 0)
+	to.dirty.Store(true)
+	a, b := int64(in.OffIn), int64(in.OffOut)
+	n := 0
+	for {
+		n, err = unix.CopyFileRange(from.fd, &a, to.fd, &b, int(min(in.Len, maxCopy)), 0)
+		if err != unix.EINTR || r.Interrupted() {
+			break
+		}
+	}
+	if err == nil && n > 0 {
+		err = fs.settle(to)
+	}
+	if err != nil {
+		return 0, err
+	}
+	return uint64(n), nil
+}

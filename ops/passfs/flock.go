@@ -1,0 +1,61 @@
+package passfs
+
+import "golang.org/x/sys/unix"
+
+// tryFlock is try for flock(2). As below the mount, turning one kind into the
+// other is not atomic: if it cannot be had at once the old one is gone
+// (fs/locks.c: flock_lock_inode), which may be what others wait for. s.mu is
+// held.
+func (s *lockSet) tryFlock(q *lockReq) error {
+	how := unix.LOCK_UN
+	switch q.typ {
+	case unix.F_RDLCK:
+		how = unix.LOCK_SH
+	case unix.F_WRLCK:
+		how = unix.LOCK_EX
+	}
+	for {
+		switch err := unix.Flock(q.f.fd, how|unix.LOCK_NB); err {
+		case nil:
+			if q.typ == unix.F_UNLCK {
+				delete(s.flocks, q.f)
+				q.f.flocked.Store(false)
+				return nil
+			}
+			if s.flocks == nil {
+				s.flocks = make(map[*file]uint32)
+			}
+			s.flocks[q.f] = q.typ
+			q.f.flocked.Store(true)
+			return nil
+		case unix.EINTR:
+		case unix.EAGAIN:
+			delete(s.flocks, q.f)
+			q.f.flocked.Store(false)
+			q.local = false
+			for _, typ := range s.flocks {
+				if typ == unix.F_WRLCK || q.typ == unix.F_WRLCK {
+					q.local = true
+				}
+			}
+			return err
+		default:
+			return err
+		}
+	}
+}
+
+// releaseFlock drops f's flock when f is closed, and lets others have it.
+func (t *lockTable) releaseFlock(fs *FS, f *file) {
+	s := t.hold(f.i, false)
+	if s == nil {
+		return
+	}
+	s.mu.Lock()
+	q := lockReq{f: f, flock: true, typ: unix.F_UNLCK}
+	s.tryFlock(&q)
+	done := s.retry(fs, nil)
+	s.mu.Unlock()
+	t.let(s)
+	fs.finish(done)
+}

@@ -1,0 +1,240 @@
+package passfs
+
+import (
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/fusewire/fusewire/ops"
+	"github.com/fusewire/fusewire/protocol"
+)
+
+// openFlags returns the flags to open a file of the source with, for a caller
+// that opened it with flags. Few are wanted there:
+//
+//   - the access mode, O_TRUNC and O_NOATIME are passed on;
+//   - O_APPEND is not: a WRITE carries its offset, and pwrite(2) on an
+//     O_APPEND descriptor appends whatever its offset, also pages of a shared
+//     mapping. Whether a write appends is in write_in.flags, see Write;
+//   - O_DIRECT is not: it has made the kernel above bypass its cache already,
+//     it may be switched by fcntl(2) at any time, and below it would bring the
+//     alignment rules of the source (and EINVAL where there is no such mode);
+//   - O_SYNC and O_DSYNC are not: they come with each write;
+//   - O_CREAT, O_EXCL and O_NOCTTY are for who resolves names; O_NONBLOCK,
+//     O_ASYNC, O_DIRECTORY, O_NOFOLLOW and O_LARGEFILE mean nothing on a
+//     regular file reached without a name.
+func (fs *FS) openFlags(flags uint32) int {
+	return int(flags & (unix.O_ACCMODE | unix.O_TRUNC | unix.O_NOATIME))
+}
+
+// Open answers OPEN. The kernel has checked what the caller may do with the
+// file (default_permissions); it is opened as the server. FIFOs, sockets and
+// devices are never opened here, the kernel handles those without asking.
+func (fs *FS) Open(r *ops.Request, in *protocol.OpenIn, out *protocol.OpenOut) error {
+	i, err := fs.inode(r.Nodeid())
+	if err != nil {
+		return err
+	}
+	if i.mode == unix.S_IFDIR {
+		return unix.EISDIR
+	}
+	if fs.opt.ReadOnly && (in.Flags&unix.O_ACCMODE != unix.O_RDONLY || in.Flags&unix.O_TRUNC != 0) {
+		return unix.EROFS
+	}
+	flags := fs.openFlags(in.Flags)
+	if flags&unix.O_NOATIME != 0 && !fs.owns(r, i) {
+		flags &^= unix.O_NOATIME
+	}
+	if flags&unix.O_TRUNC != 0 {
+		fs.fsetid(r, in.OpenFlags&protocol.OpenKillSuidgid == 0)
+	}
+	fd, err := fs.reopen(i, flags)
+	if err == unix.EPERM && flags&unix.O_NOATIME != 0 {
+		// The caller may, but the server is neither the owner nor root.
+		flags &^= unix.O_NOATIME
+		fd, err = fs.reopen(i, flags)
+	}
+	if err == unix.EPERM && in.Flags&unix.O_APPEND != 0 {
+		// An append-only file (chattr +a) opens for writing with O_APPEND
+		// only; nothing but appending is possible then.
+		fd, err = fs.reopen(i, flags|unix.O_APPEND)
+	}
+	if err != nil {
+		return err
+	}
+	i.opened(fd)
+	if err := fs.newFile(i, fd, in.Flags, out); err != nil {
+		fs.closing(i, fd)
+		fs.closeFD(fd)
+		return err
+	}
+	return nil
+}
+
+// owns reports whether the caller owns i, or is root.
+func (fs *FS) owns(r *ops.Request, i *inode) bool {
+	if r.Uid() == 0 {
+		return true
+	}
+	fd, err := fs.pin(i)
+	if err != nil {
+		return false
+	}
+	defer fs.unpin(i)
+	var st unix.Statx_t
+	return statxFD(fd, &st) == nil && st.Uid == r.Uid()
+}
+
+// newFile makes an open file of fd, which the inode knows already (opened),
+// and fills in the reply. flags are the caller's. On error fd is still the
+// caller's.
+func (fs *FS) newFile(i *inode, fd int, flags uint32, out *protocol.OpenOut) error {
+	f := &file{fd: fd, flags: flags, i: i}
+	if flags&unix.O_APPEND != 0 {
+		fl, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
+		f.appendFD = err == nil && fl&unix.O_APPEND != 0
+	}
+	switch {
+	case fs.opt.DirectIO, fs.opt.Cache == CacheNever, fs.opt.Cache == CacheMetadata:
+		// Our writes are positional and may run side by side. Shared mappings
+		// work where DIRECT_IO_ALLOW_MMAP was negotiated (7.39).
+		f.direct = true
+		out.OpenFlags = protocol.FopenDirectIO | protocol.FopenParallelDirectWrites
+	case fs.opt.Cache == CacheAlways:
+		out.OpenFlags = protocol.FopenKeepCache
+	default:
+		if i.last.same(fd, i) {
+			out.OpenFlags = protocol.FopenKeepCache
+		}
+	}
+	fh, err := fs.files.add(f)
+	if err != nil {
+		return err
+	}
+	out.Fh = fh
+	return nil
+}
+
+// version is what tells whether a file has changed: guarded by inode.mu.
+type version struct {
+	size         uint64
+	msec, csec   int64
+	mnsec, cnsec uint32
+	known        bool
+}
+
+// settled is how old a change must be before the times are believed to tell
+// it from the next one: file systems stamp with the tick of a coarse clock.
+const settled = 100 * time.Millisecond
+
+// same reports whether the file has not changed since the last time it was
+// asked, and remembers how it is now. The kernel drops its cached data when
+// the answer is no. Between opens AUTO_INVAL_DATA makes it look at the mtime
+// with each GETATTR, so this matters for a file reopened after a change in the
+// source that no GETATTR has told of.
+func (v *version) same(fd int, i *inode) bool {
+	var st unix.Statx_t
+	if statxFD(fd, &st) != nil {
+		return false
+	}
+	now := version{size: st.Size, msec: st.Mtime.Sec, mnsec: st.Mtime.Nsec,
+		csec: st.Ctime.Sec, cnsec: st.Ctime.Nsec, known: true}
+	if age := time.Since(time.Unix(st.Ctime.Sec, int64(st.Ctime.Nsec))); age < settled {
+		now.known = false
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	same := now.known && now == *v
+	*v = now
+	return same
+}
+
+// Flush answers FLUSH, one for each close(2) of a descriptor: the caller's
+// POSIX locks on the file go, and an error the source keeps for close(2) is
+// fetched by closing a duplicate (NFS and others write back there). That is
+// only worth its two calls if something was written.
+func (fs *FS) Flush(r *ops.Request, in *protocol.FlushIn) error {
+	f, err := fs.file(in.Fh)
+	if err != nil {
+		return err
+	}
+	defer fs.put(f)
+	fs.locks.dropOwner(fs, f.i, in.LockOwner)
+	if !f.dirty.Swap(false) {
+		return nil
+	}
+	r.Block()
+	fs.takeFD(1)
+	fd, err := unix.FcntlInt(uintptr(f.fd), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		fs.giveFD(1)
+		return nil // no descriptor left: nothing is lost but an early error
+	}
+	err = unix.Close(fd)
+	fs.giveFD(1)
+	if err == unix.EINTR {
+		err = nil // Linux has closed it all the same
+	}
+	return err
+}
+
+// Release answers RELEASE, the last one for fh. flock(2) locks go with the
+// descriptor; those waiting for them are told.
+func (fs *FS) Release(r *ops.Request, in *protocol.ReleaseIn) error {
+	f := fs.files.get(in.Fh)
+	if f == nil {
+		return unix.EBADF
+	}
+	if in.ReleaseFlags&protocol.ReleaseFlush != 0 {
+		fs.locks.dropOwner(fs, f.i, in.LockOwner)
+	}
+	fs.put(f)
+	fs.closeFile(in.Fh)
+	return nil
+}
+
+func (fs *FS) closeFile(fh uint64) {
+	f := fs.files.remove(fh)
+	if f == nil {
+		return
+	}
+	if f.flocked.Load() {
+		// Not by closing: a request still under way would keep it.
+		fs.locks.releaseFlock(fs, f)
+	}
+	fs.put(f)
+}
+
+// CancelOpen closes what a caller that had gone meanwhile would have got.
+func (fs *FS) CancelOpen(nodeid, fh uint64, dir bool) {
+	if dir {
+		fs.closeDir(fh)
+	} else {
+		fs.closeFile(fh)
+	}
+}
+
+// Fsync answers FSYNC, fdatasync(2) too.
+func (fs *FS) Fsync(r *ops.Request, in *protocol.FsyncIn) error {
+	f, err := fs.file(in.Fh)
+	if err != nil {
+		return err
+	}
+	defer fs.put(f)
+	r.Block()
+	return fs.sync(f, in.FsyncFlags&protocol.FsyncFdatasync != 0)
+}
+
+func (fs *FS) sync(f *file, data bool) error {
+	for {
+		var err error
+		if data {
+			err = unix.Fdatasync(f.fd)
+		} else {
+			err = unix.Fsync(f.fd)
+		}
+		if err != unix.EINTR {
+			return err
+		}
+	}
+}

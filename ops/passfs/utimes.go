@@ -1,0 +1,8 @@
+//go:build !386 && !arm && !mips && !mipsle
+
+package passfs
+
+import "golang.org/x/sys/unix"
+
+// sysUtimensat is the call that takes 64-bit seconds.
+const sysUtimensat = unix.SYS_UTIMENSAT
