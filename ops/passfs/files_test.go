@@ -1,0 +1,612 @@
+package passfs
+
+import (
+	"bytes"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/fusewire/fusewire/ops"
+	"github.com/fusewire/fusewire/protocol"
+)
+
+// What the wire can do with files.
+
+func (w *wire) open(nodeid uint64, flags uint32) (*protocol.OpenOut, unix.Errno) {
+	in := protocol.OpenIn{Flags: flags}
+	b, e := w.call(protocol.OpOpen, nodeid, who{}, protocol.BytesOf(&in))
+	if e != 0 {
+		return nil, e
+	}
+	return viewOf[protocol.OpenOut](w.t, b), 0
+}
+
+func (w *wire) mustOpen(nodeid uint64, flags uint32) uint64 {
+	w.t.Helper()
+	o, e := w.open(nodeid, flags)
+	if e != 0 {
+		w.t.Fatalf("open: %v", e)
+	}
+	return o.Fh
+}
+
+func (w *wire) read(nodeid, fh, off uint64, size uint32) ([]byte, unix.Errno) {
+	in := protocol.ReadIn{Fh: fh, Offset: off, Size: size}
+	return w.call(protocol.OpRead, nodeid, who{}, protocol.BytesOf(&in))
+}
+
+func (w *wire) write(nodeid, fh, off uint64, data string, as who, wflags, flags uint32) (int, unix.Errno) {
+	in := protocol.WriteIn{Fh: fh, Offset: off, Size: uint32(len(data)), WriteFlags: wflags, Flags: flags}
+	b, e := w.call(protocol.OpWrite, nodeid, as, protocol.BytesOf(&in), []byte(data))
+	if e != 0 {
+		return 0, e
+	}
+	return int(viewOf[protocol.WriteOut](w.t, b).Size), 0
+}
+
+func (w *wire) setattr(nodeid uint64, in protocol.SetattrIn) (*protocol.AttrOut, unix.Errno) {
+	b, e := w.call(protocol.OpSetattr, nodeid, who{}, protocol.BytesOf(&in))
+	if e != 0 {
+		return nil, e
+	}
+	return viewOf[protocol.AttrOut](w.t, b), 0
+}
+
+func content(t *testing.T, dir, name string) string {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(dir, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// fileWire serves a directory with file "f" of the content.
+func fileWire(t *testing.T, o *Options, data string) (*wire, uint64) {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "f"), []byte(data), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	w := newWire(t, dir, o, nil)
+	return w, w.mustLookup(1, "f").Nodeid
+}
+
+func direct() *Options {
+	o := DefaultOptions()
+	o.Cache = CacheNever
+	return &o
+}
+
+func TestFileTable(t *testing.T) {
+	var ft fileTable
+	rng := rand.New(rand.NewPCG(1, 2))
+	live := map[uint64]*file{}
+	var dead []uint64
+	for range 20000 {
+		if rng.IntN(5) < 3 || len(live) == 0 {
+			f := &file{}
+			fh, err := ft.add(f)
+			if err != nil || fh == 0 || live[fh] != nil {
+				t.Fatalf("add: %#x, %v", fh, err)
+			}
+			live[fh] = f
+			continue
+		}
+		for fh, f := range live {
+			if g := ft.get(fh); g != f || g.refs.Load() != 2 {
+				t.Fatalf("get %#x", fh)
+			}
+			f.refs.Add(-1)
+			if ft.remove(fh) != f {
+				t.Fatalf("remove %#x", fh)
+			}
+			delete(live, fh)
+			dead = append(dead, fh)
+			break
+		}
+	}
+	for _, fh := range append(dead, 0, 1<<32, ^uint64(0), 1<<31) {
+		if ft.get(fh) != nil || ft.remove(fh) != nil {
+			t.Fatalf("stale %#x is found", fh)
+		}
+	}
+	n := 0
+	ft.each(func(f *file) {
+		if live[f.fh] != f {
+			t.Errorf("each: %#x", f.fh)
+		}
+		n++
+	})
+	if n != len(live) {
+		t.Errorf("each: %d of %d", n, len(live))
+	}
+}
+
+// TestFileTableRace looks handles up while they come and go: a reference got
+// is one on the file asked for, and on one that is not closed.
+func TestFileTableRace(t *testing.T) {
+	var ft fileTable
+	var wg sync.WaitGroup
+	fhs := make(chan uint64, 64)
+	for range 3 {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			for fh := range fhs {
+				if f := ft.get(fh); f != nil {
+					if f.fh != fh || f.refs.Load() < 1 {
+						t.Errorf("got %#x for %#x", f.fh, fh)
+					}
+					f.refs.Add(-1)
+				}
+			}
+		}()
+	}
+	for range 5000 {
+		f := &file{}
+		fh, err := ft.add(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fhs <- fh
+		fhs <- fh
+		ft.remove(fh).refs.Add(-1)
+	}
+	close(fhs)
+	wg.Wait()
+}
+
+func TestReadWrite(t *testing.T) {
+	w, id := fileWire(t, nil, "0123456789")
+	fh := w.mustOpen(id, unix.O_RDWR)
+	for _, c := range []struct {
+		off  uint64
+		size uint32
+		want string
+	}{{0, 10, "0123456789"}, {0, 4096, "0123456789"}, {4, 3, "456"}, {9, 5, "9"}, {10, 5, ""}, {1 << 40, 5, ""}, {1<<63 - 1, 100, ""}} {
+		if b, e := w.read(id, fh, c.off, c.size); e != 0 || string(b) != c.want {
+			t.Errorf("read %d at %d: %q, %v", c.size, c.off, b, e)
+		}
+	}
+	if _, e := w.read(id, fh, 1<<63, 10); e != unix.EINVAL {
+		t.Error("read at 2^63:", e)
+	}
+	if n, e := w.write(id, fh, 8, "abcd", who{}, 0, 0); n != 4 || e != 0 {
+		t.Error("write:", n, e)
+	}
+	if _, e := w.write(id, fh, 1<<63-2, "abcd", who{}, 0, 0); e != unix.EFBIG {
+		t.Error("write at the end of the world:", e)
+	}
+	if s := content(t, w.dir, "f"); s != "01234567abcd" {
+		t.Errorf("%q", s)
+	}
+	w.release(id, fh, false)
+	if _, e := w.read(id, fh, 0, 1); e != unix.EBADF {
+		t.Error("read after release:", e)
+	}
+	if _, e := w.write(id, fh, 0, "x", who{}, 0, 0); e != unix.EBADF {
+		t.Error("write after release:", e)
+	}
+	ro := w.mustOpen(id, unix.O_RDONLY)
+	if _, e := w.write(id, ro, 0, "x", who{}, 0, 0); e != unix.EBADF {
+		t.Error("write to O_RDONLY:", e)
+	}
+	w.release(id, ro, false)
+}
+
+// TestAppend is who decides where an appending write goes.
+func TestAppend(t *testing.T) {
+	const app = unix.O_WRONLY | unix.O_APPEND
+	grow := func(w *wire) {
+		f, err := os.OpenFile(filepath.Join(w.dir, "f"), os.O_APPEND|os.O_WRONLY, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.WriteString("[theirs]")
+		f.Close()
+	}
+	t.Run("cached", func(t *testing.T) {
+		w, id := fileWire(t, nil, "0123")
+		fh := w.mustOpen(id, app)
+		// The page cache has put it at 4, so that is where it is.
+		if n, e := w.write(id, fh, 4, "abc", who{}, 0, app); n != 3 || e != 0 {
+			t.Error(n, e)
+		}
+		// A page of a shared mapping.
+		if n, e := w.write(id, fh, 0, "X", who{}, protocol.WriteCache, 0); n != 1 || e != 0 {
+			t.Error(n, e)
+		}
+		if s := content(t, w.dir, "f"); s != "X123abc" {
+			t.Errorf("%q", s)
+		}
+	})
+	t.Run("direct", func(t *testing.T) {
+		w, id := fileWire(t, direct(), "0123")
+		fh := w.mustOpen(id, app)
+		grow(w)
+		if n, e := w.write(id, fh, 4, "abc", who{}, 0, app); n != 3 || e != 0 {
+			t.Error(n, e)
+		}
+		if n, e := w.write(id, fh, 0, "X", who{}, protocol.WriteCache, 0); n != 1 || e != 0 {
+			t.Error(n, e)
+		}
+		// O_APPEND taken away by fcntl(2).
+		if n, e := w.write(id, fh, 1, "Y", who{}, 0, unix.O_WRONLY); n != 1 || e != 0 {
+			t.Error(n, e)
+		}
+		if s := content(t, w.dir, "f"); s != "XY23[theirs]abc" {
+			t.Errorf("%q", s)
+		}
+	})
+	t.Run("append-only", func(t *testing.T) {
+		w, id := fileWire(t, nil, "0123")
+		path := filepath.Join(w.dir, "f")
+		if out := chattr(t, path, "+a"); out != "" {
+			t.Fatal(out)
+		}
+		t.Cleanup(func() { chattr(t, path, "-a") })
+		if _, e := w.open(id, unix.O_WRONLY); e != unix.EPERM {
+			t.Error("opened for more than appending:", e)
+		}
+		fh := w.mustOpen(id, app)
+		if n, e := w.write(id, fh, 4, "abc", who{}, 0, app); n != 3 || e != 0 {
+			t.Error(n, e)
+		}
+		if s := content(t, w.dir, "f"); s != "0123abc" {
+			t.Errorf("%q", s)
+		}
+		in := protocol.SetattrIn{Valid: protocol.FattrSize | protocol.FattrFh, Fh: fh}
+		if _, e := w.setattr(id, in); e != unix.EPERM {
+			t.Error("truncated:", e)
+		}
+	})
+}
+
+func TestSyncWrites(t *testing.T) {
+	w, id := fileWire(t, nil, "")
+	fh := w.mustOpen(id, unix.O_RDWR)
+	for n, fl := range []uint32{0, unix.O_DSYNC, unix.O_SYNC} {
+		if k, e := w.write(id, fh, uint64(n), "x", who{}, 0, fl); k != 1 || e != 0 {
+			t.Error(k, e)
+		}
+	}
+	if rwf(unix.O_SYNC) != unix.RWF_SYNC || rwf(unix.O_DSYNC) != unix.RWF_DSYNC || rwf(unix.O_APPEND) != 0 {
+		t.Error("rwf")
+	}
+	for _, fl := range []uint32{0, protocol.FsyncFdatasync} {
+		in := protocol.FsyncIn{Fh: fh, FsyncFlags: fl}
+		if _, e := w.call(protocol.OpFsync, id, who{}, protocol.BytesOf(&in)); e != 0 {
+			t.Error("fsync:", e)
+		}
+	}
+	fl := protocol.FlushIn{Fh: fh}
+	if _, e := w.call(protocol.OpFlush, id, who{}, protocol.BytesOf(&fl)); e != 0 {
+		t.Error("flush:", e)
+	}
+}
+
+func TestOpenFlags(t *testing.T) {
+	fs := &FS{}
+	const keep = unix.O_RDWR | unix.O_TRUNC | unix.O_NOATIME
+	all := uint32(0xffffffff) &^ (unix.O_ACCMODE &^ unix.O_RDWR)
+	if got := fs.openFlags(all); got != keep {
+		t.Errorf("%#x, want %#x", got, keep)
+	}
+}
+
+// TestOpenModes is what the kernel is told about its cache.
+func TestOpenModes(t *testing.T) {
+	const d = protocol.FopenDirectIO | protocol.FopenParallelDirectWrites
+	const k = protocol.FopenKeepCache
+	for _, c := range []struct {
+		mode                  CacheMode
+		direct                bool
+		first, again, changed uint32
+	}{
+		{CacheNever, false, d, d, d},
+		{CacheMetadata, false, d, d, d},
+		{CacheAuto, false, 0, k, 0},
+		{CacheAlways, false, k, k, k},
+		{CacheAlways, true, d, d, d},
+	} {
+		o := DefaultOptions()
+		o.Cache, o.DirectIO = c.mode, c.direct
+		w, id := fileWire(t, &o, "old")
+		time.Sleep(settled + 20*time.Millisecond)
+		opened := func(want uint32, what string) {
+			t.Helper()
+			out, e := w.open(id, unix.O_RDONLY)
+			if e != 0 {
+				t.Fatal(e)
+			}
+			if out.OpenFlags != want {
+				t.Errorf("mode %d, %s: flags %#x, want %#x", c.mode, what, out.OpenFlags, want)
+			}
+			w.release(id, out.Fh, false)
+		}
+		opened(c.first, "first")
+		opened(c.again, "again")
+		if err := os.WriteFile(filepath.Join(w.dir, "f"), []byte("new"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		opened(c.changed, "changed")
+	}
+}
+
+func TestOpenErrors(t *testing.T) {
+	w, id := fileWire(t, nil, "data")
+	mkdir(t, w.dir, "d")
+	if err := unix.Mkfifo(filepath.Join(w.dir, "p"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("f", filepath.Join(w.dir, "l")); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]unix.Errno{"d": unix.EISDIR, "p": unix.ENXIO, "l": unix.ELOOP} {
+		if _, e := w.open(w.mustLookup(1, name).Nodeid, unix.O_RDONLY); e != want {
+			t.Errorf("open %s: %v, want %v", name, e, want)
+		}
+	}
+	fh := w.mustOpen(id, unix.O_WRONLY|unix.O_TRUNC)
+	if s := content(t, w.dir, "f"); s != "" {
+		t.Errorf("O_TRUNC left %q", s)
+	}
+	w.release(id, fh, false)
+}
+
+// TestNoatime: only for the owner.
+func TestNoatime(t *testing.T) {
+	w, id := fileWire(t, nil, "data")
+	in := protocol.OpenIn{Flags: unix.O_NOATIME}
+	for _, c := range []struct {
+		uid  uint32
+		want bool
+	}{{0, true}, {1000, false}} {
+		b, e := w.call(protocol.OpOpen, id, who{uid: c.uid}, protocol.BytesOf(&in))
+		if e != 0 {
+			t.Fatal(e)
+		}
+		f := w.fs.files.get(viewOf[protocol.OpenOut](t, b).Fh)
+		fl, err := unix.FcntlInt(uintptr(f.fd), unix.F_GETFL, 0)
+		if err != nil || fl&unix.O_NOATIME != 0 != c.want {
+			t.Errorf("uid %d: flags %#x, %v", c.uid, fl, err)
+		}
+		w.fs.put(f)
+	}
+}
+
+// TestKillpriv: who writes, truncates, allocates or gives away takes suid.
+func TestKillpriv(t *testing.T) {
+	if !canFsetid() {
+		t.Fatal("needs CAP_FSETID: run as root")
+	}
+	user := who{1000, 1000}
+	w, id := fileWire(t, nil, "data")
+	path := filepath.Join(w.dir, "f")
+	fh := w.mustOpen(id, unix.O_RDWR)
+	other, e := w.open(id, unix.O_RDWR)
+	if e != 0 {
+		t.Fatal(e)
+	}
+	set := func(valid uint32, as who) {
+		in := protocol.SetattrIn{Valid: valid, Size: 3, Uid: 1000, Gid: 1000}
+		if _, e := w.call(protocol.OpSetattr, id, as, protocol.BytesOf(&in)); e != 0 {
+			t.Error("setattr:", e)
+		}
+	}
+	write := func(as who, flags uint32) {
+		if _, e := w.write(id, fh, 0, "x", as, flags, 0); e != 0 {
+			t.Error("write:", e)
+		}
+	}
+	alloc := func(as who) {
+		in := protocol.FallocateIn{Fh: fh, Length: 10}
+		if _, e := w.call(protocol.OpFallocate, id, as, protocol.BytesOf(&in)); e != 0 {
+			t.Error("fallocate:", e)
+		}
+	}
+	copyRange := func(as who) {
+		in := protocol.CopyFileRangeIn{FhIn: other.Fh, NodeidOut: id, FhOut: fh, OffOut: 100, Len: 2}
+		if _, e := w.call(protocol.OpCopyFileRange, id, as, protocol.BytesOf(&in)); e != 0 {
+			t.Error("copy:", e)
+		}
+	}
+	open := func(as who, kill uint32) {
+		in := protocol.OpenIn{Flags: unix.O_RDWR | unix.O_TRUNC, OpenFlags: kill}
+		b, e := w.call(protocol.OpOpen, id, as, protocol.BytesOf(&in))
+		if e != 0 {
+			t.Fatal("open:", e)
+		}
+		w.release(id, viewOf[protocol.OpenOut](t, b).Fh, false)
+	}
+	for name, c := range map[string]struct {
+		do   func()
+		kept bool
+	}{
+		"write":          {func() { write(user, protocol.WriteKillSuidgid) }, false},
+		"root writes":    {func() { write(who{}, 0) }, true},
+		"page":           {func() { write(who{}, protocol.WriteCache) }, true},
+		"truncate":       {func() { set(protocol.FattrSize|protocol.FattrKillSuidgid, user) }, false},
+		"root truncates": {func() { set(protocol.FattrSize, who{}) }, true},
+		"chown":          {func() { set(protocol.FattrUid|protocol.FattrKillSuidgid, who{}) }, false},
+		"allocate":       {func() { alloc(user) }, false},
+		"root allocates": {func() { alloc(who{}) }, true},
+		"copy":           {func() { copyRange(user) }, false},
+		"root copies":    {func() { copyRange(who{}) }, true},
+		"O_TRUNC":        {func() { open(user, protocol.OpenKillSuidgid) }, false},
+		"root's O_TRUNC": {func() { open(who{}, 0) }, true},
+	} {
+		// More than once, with every thread in every state.
+		for range 3 {
+			if err := os.WriteFile(path, []byte("data"), 0); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Chown(path, 0, 0); err != nil {
+				t.Fatal(err)
+			}
+			if err := unix.Chmod(path, 0o6777); err != nil {
+				t.Fatal(err)
+			}
+			c.do()
+			var st unix.Stat_t
+			if err := unix.Stat(path, &st); err != nil {
+				t.Fatal(err)
+			}
+			if kept := st.Mode&0o6000 == 0o6000; kept != c.kept || !kept && st.Mode&0o6000 != 0 {
+				t.Errorf("%s: mode %o", name, st.Mode)
+			}
+		}
+	}
+}
+
+func TestLseekFallocate(t *testing.T) {
+	w, id := fileWire(t, nil, "")
+	fh := w.mustOpen(id, unix.O_RDWR)
+	if _, e := w.write(id, fh, 1<<20, "data", who{}, 0, 0); e != 0 {
+		t.Fatal(e)
+	}
+	seek := func(off uint64, whence uint32) (uint64, unix.Errno) {
+		in := protocol.LseekIn{Fh: fh, Offset: off, Whence: whence}
+		b, e := w.call(protocol.OpLseek, id, who{}, protocol.BytesOf(&in))
+		if e != 0 {
+			return 0, e
+		}
+		return viewOf[protocol.LseekOut](t, b).Offset, 0
+	}
+	if n, e := seek(0, unix.SEEK_DATA); n != 1<<20 || e != 0 {
+		t.Error("data:", n, e)
+	}
+	if n, e := seek(0, unix.SEEK_HOLE); n != 0 || e != 0 {
+		t.Error("hole:", n, e)
+	}
+	if _, e := seek(2<<20, unix.SEEK_DATA); e != unix.ENXIO {
+		t.Error("beyond:", e)
+	}
+	if _, e := seek(0, unix.SEEK_SET); e != unix.EINVAL {
+		t.Error("SEEK_SET:", e)
+	}
+	if b, e := w.read(id, fh, 1<<20, 10); string(b) != "data" || e != 0 {
+		t.Errorf("read after seeking: %q %v", b, e)
+	}
+	alloc := func(mode uint32, off, n uint64) unix.Errno {
+		in := protocol.FallocateIn{Fh: fh, Mode: mode, Offset: off, Length: n}
+		_, e := w.call(protocol.OpFallocate, id, who{}, protocol.BytesOf(&in))
+		return e
+	}
+	if e := alloc(unix.FALLOC_FL_KEEP_SIZE, 0, 4<<20); e != 0 {
+		t.Error(e)
+	}
+	if a, _ := w.getattr(id); a.Attr.Size != 1<<20+4 || a.Attr.Blocks < 8000 {
+		t.Errorf("keep size: %+v", a.Attr)
+	}
+	if e := alloc(unix.FALLOC_FL_KEEP_SIZE|unix.FALLOC_FL_PUNCH_HOLE, 1<<20, 2); e != 0 {
+		t.Error(e)
+	}
+	if b, e := w.read(id, fh, 1<<20, 10); string(b) != "\x00\x00ta" || e != 0 {
+		t.Errorf("hole punched: %q %v", b, e)
+	}
+	if e := alloc(0, 1<<63, 1); e != unix.EFBIG {
+		t.Error(e)
+	}
+}
+
+func TestCopyFileRange(t *testing.T) {
+	w, id := fileWire(t, nil, "0123456789")
+	touch(t, w.dir, "g")
+	to := w.mustLookup(1, "g").Nodeid
+	a, b := w.mustOpen(id, unix.O_RDONLY), w.mustOpen(to, unix.O_RDWR)
+	for _, op := range []protocol.Opcode{protocol.OpCopyFileRange, protocol.OpCopyFileRange64} {
+		in := protocol.CopyFileRangeIn{FhIn: a, OffIn: 2, NodeidOut: to, FhOut: b, OffOut: 1, Len: 1 << 40}
+		out, e := w.call(op, id, who{}, protocol.BytesOf(&in))
+		if e != 0 {
+			t.Fatal(e)
+		}
+		n := viewOf[protocol.CopyFileRangeOut](t, out).BytesCopied
+		if op == protocol.OpCopyFileRange {
+			n = uint64(viewOf[protocol.WriteOut](t, out).Size)
+		}
+		if n != 8 {
+			t.Errorf("%v: %d bytes", op, n)
+		}
+	}
+	if s := content(t, w.dir, "g"); s != "\x0023456789" {
+		t.Errorf("%q", s)
+	}
+	in := protocol.CopyFileRangeIn{FhIn: a, NodeidOut: to, FhOut: b, Len: 1, Flags: 1}
+	if _, e := w.call(protocol.OpCopyFileRange64, id, who{}, protocol.BytesOf(&in)); e != unix.EINVAL {
+		t.Error("flags:", e)
+	}
+}
+
+// TestReadOnly refuses every change.
+func TestReadOnlyFiles(t *testing.T) {
+	o := DefaultOptions()
+	o.ReadOnly = true
+	w, id := fileWire(t, &o, "data")
+	if _, e := w.open(id, unix.O_WRONLY); e != unix.EROFS {
+		t.Error("open:", e)
+	}
+	if _, e := w.open(id, unix.O_RDONLY|unix.O_TRUNC); e != unix.EROFS {
+		t.Error("O_TRUNC:", e)
+	}
+	if _, e := w.setattr(id, protocol.SetattrIn{Valid: protocol.FattrMode}); e != unix.EROFS {
+		t.Error("setattr:", e)
+	}
+	in := protocol.SetxattrIn{Size: 1}
+	if _, e := w.call(protocol.OpSetxattr, id, who{}, protocol.BytesOf(&in), cname("user.a"), []byte("v")); e != unix.EROFS {
+		t.Error("setxattr:", e)
+	}
+	if _, e := w.call(protocol.OpRemovexattr, id, who{}, cname("user.a")); e != unix.EROFS {
+		t.Error("removexattr:", e)
+	}
+	if content(t, w.dir, "f") != "data" {
+		t.Error("changed")
+	}
+}
+
+// TestNotPollable: no POLL handler, so the kernel takes files as always ready
+// and does not ask again.
+func TestNotPollable(t *testing.T) {
+	if _, ok := any(&FS{}).(ops.Poller); ok {
+		t.Error("FS answers POLL")
+	}
+	w, id := fileWire(t, nil, "data")
+	in := protocol.PollIn{}
+	if _, e := w.call(protocol.OpPoll, id, who{}, protocol.BytesOf(&in)); e != unix.ENOSYS {
+		t.Error("POLL:", e)
+	}
+}
+
+// TestParallel reads, writes, stats and closes one file from many at once.
+func TestParallel(t *testing.T) {
+	w, id := fileWire(t, direct(), "")
+	var wg sync.WaitGroup
+	for n := range 8 {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			mark := bytes.Repeat([]byte{byte('a' + n)}, 1000)
+			for k := range 40 {
+				fh := w.mustOpen(id, unix.O_RDWR)
+				off := uint64(n*40+k) * 1000
+				if m, e := w.write(id, fh, off, string(mark), who{uid: uint32(n)}, uint32(n&1)*protocol.WriteKillSuidgid, 0); m != 1000 || e != 0 {
+					t.Error("write:", m, e)
+				}
+				if b, e := w.read(id, fh, off, 1000); !bytes.Equal(b, mark) || e != 0 {
+					t.Error("read:", len(b), e)
+				}
+				w.release(id, fh, false)
+			}
+		}()
+	}
+	wg.Wait()
+	if a, e := w.getattr(id); e != 0 || a.Attr.Size != 320000 {
+		t.Error(a, e)
+	}
+}
