@@ -158,7 +158,10 @@ func (fs *FS) setattr(r *ops.Request, i *inode, f *file, fd int, in *protocol.Se
 		if in.Valid&protocol.FattrGid != 0 {
 			gid = in.Gid
 		}
-		fs.fsetid(r, !kill)
+		// The flag comes with every chown, root's too, who does not lose a
+		// set-group-id bit without group execution by it. The other bits go
+		// with any chown.
+		fs.fsetid(r, !kill || r.Uid() == 0)
 		if err := chownFD(fd, uid, gid); err != nil {
 			return err
 		}

@@ -16,7 +16,10 @@ import (
 //
 // Capabilities are a thread's own and CAP_FSETID stays permitted, so this is
 // one capset(2) when the kind of caller changes, none as long as it stays the
-// same. File capabilities (security.capability) need nothing: any write drops
+// same. One thing differs from the source: a set-group-id bit without group
+// execution (once: mandatory locking) also goes if the caller is a member of
+// the file's group and the server is not. A request does not say which groups
+// the caller is in. File capabilities (security.capability) need nothing: any write drops
 // them, whoever writes.
 
 // capSelf is the pid of capget(2) and capset(2) that means the calling thread.
