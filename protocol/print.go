@@ -95,13 +95,13 @@ func (f *field) appendValue(dst, b []byte) []byte {
 	case 'x':
 		return appendHex(dst, uint64(load32(b)))
 	case 'o':
-		return strconv.AppendUint(append(dst, '0'), uint64(load32(b)), 8)
+		return appendOctal(dst, uint64(load32(b)))
 	case 'i':
 		return strconv.AppendInt(dst, int64(int32(load32(b))), 10)
 	case 'w':
 		return strconv.AppendUint(dst, uint64(load16(b)), 10)
 	case 'q':
-		return strconv.AppendUint(append(dst, '0'), uint64(load16(b)), 8)
+		return appendOctal(dst, uint64(load16(b)))
 	case 'f':
 		return flagKeys(f.key).AppendText(dst, uint64(load32(b)))
 	case 'F':
@@ -115,6 +115,14 @@ func (f *field) appendValue(dst, b []byte) []byte {
 		dst = append(dst, digits[c>>4], digits[c&15])
 	}
 	return dst
+}
+
+// appendOctal appends v with a leading zero, like C.
+func appendOctal(dst []byte, v uint64) []byte {
+	if v != 0 {
+		dst = append(dst, '0')
+	}
+	return strconv.AppendUint(dst, v, 8)
 }
 
 func zero(b []byte) bool {
