@@ -29,7 +29,9 @@ func (fs *FS) openFlags(flags uint32) int {
 
 // Open answers OPEN. The kernel has checked what the caller may do with the
 // file (default_permissions); it is opened as the server. FIFOs, sockets and
-// devices are never opened here, the kernel handles those without asking.
+// devices are never opened here, the kernel handles those without asking. What
+// is opened is always ready, so POLL has no handler: ENOSYS tells the kernel
+// to say so itself from then on (fs/fuse/file.c: fuse_file_poll).
 func (fs *FS) Open(r *ops.Request, in *protocol.OpenIn, out *protocol.OpenOut) error {
 	i, err := fs.inode(r.Nodeid())
 	if err != nil {
