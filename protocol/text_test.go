@@ -67,7 +67,7 @@ func TestText(t *testing.T) {
 	line((&BackingMap{Fd: 7}).AppendText(nil))
 	line((&InitOut{Major: 7, Minor: 46, Flags: 1 << 30, Flags2: 1<<11 | 1<<12}).AppendText(nil))
 	line((&InitIn{Major: 7, Minor: 46}).AppendText(nil))
-	line([]byte(InitFlags(1<<63 | 1<<43 | 1).String() + " " + InitFlags(0).String()))
+	line([]byte(InitFlags(1<<63|1<<43|1).String() + " " + InitFlags(0).String()))
 
 	out = append(out, "# recorded: the first request and reply of each opcode\n"...)
 	type shape struct {
