@@ -44,7 +44,7 @@ type IoctlOut struct {
 // ioctl_bits_other.go for mips, ppc64 and sparc64).
 const (
 	DevIocMagic        = 229
-	DevIocClone        = iocRead<<iocDirShift | 4<<16 | DevIocMagic<<8 | 0   // *uint32: join the connection of this descriptor
+	DevIocClone        = iocRead<<iocDirShift | 4<<16 | DevIocMagic<<8       // *uint32: join the connection of this descriptor
 	DevIocBackingOpen  = iocWrite<<iocDirShift | 16<<16 | DevIocMagic<<8 | 1 // 7.40, *BackingMap: returns a backing id
 	DevIocBackingClose = iocWrite<<iocDirShift | 4<<16 | DevIocMagic<<8 | 2  // 7.40, *uint32: gives one back
 	DevIocSyncInit     = iocNone<<iocDirShift | DevIocMagic<<8 | 3           // Linux 6.18, no argument: mount(2) is to wait for INIT
