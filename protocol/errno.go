@@ -3,6 +3,7 @@ package protocol
 import (
 	"runtime"
 	"strconv"
+	"strings"
 )
 
 // errnos names Linux's errors from 1 up, which are the same on all
@@ -10,15 +11,16 @@ import (
 const errnos FlagSet = "EPERM ENOENT ESRCH EINTR EIO ENXIO E2BIG ENOEXEC EBADF ECHILD EAGAIN ENOMEM EACCES EFAULT ENOTBLK EBUSY " +
 	"EEXIST EXDEV ENODEV ENOTDIR EISDIR EINVAL ENFILE EMFILE ENOTTY ETXTBSY EFBIG ENOSPC ESPIPE EROFS EMLINK EPIPE EDOM ERANGE"
 
+// genericErrno says that the numbers above 34 are those of
+// include/uapi/asm-generic/errno.h; mips and sparc have their own.
+var genericErrno = !strings.HasPrefix(runtime.GOARCH, "mips") && !strings.HasPrefix(runtime.GOARCH, "sparc")
+
 // appendErrno appends a header's Error: the name of the error, or the number.
 func appendErrno(dst []byte, e int32) []byte {
 	if e < 0 && e >= -34 {
 		return errnos.AppendText(dst, 1<<(-e-1))
 	}
-	// include/uapi/asm-generic/errno.h; mips and sparc have their own.
-	switch runtime.GOARCH {
-	case "mips", "mipsle", "mips64", "mips64le", "sparc64":
-	default:
+	if genericErrno {
 		switch e {
 		case -36:
 			return append(dst, "ENAMETOOLONG"...)
