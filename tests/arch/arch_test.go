@@ -58,12 +58,14 @@ func TestBuild(t *testing.T) {
 }
 
 // TestRun runs protocol's tests, the recorded messages among them, as built for
-// s390x (big-endian), arm (32-bit) and 386 (32-bit, uint64 aligned to 4).
+// s390x (big-endian), arm (32-bit), 386 (32-bit, uint64 aligned to 4) and mips (both,
+// and the other encoding of ioctl numbers).
 func TestRun(t *testing.T) {
 	for _, m := range []struct{ goarch, qemu string }{
 		{"s390x", "qemu-s390x-static"},
 		{"arm", "qemu-arm-static"},
 		{"386", "qemu-i386-static"},
+		{"mips", "qemu-mips-static"},
 	} {
 		t.Run(m.goarch, func(t *testing.T) {
 			bin := filepath.Join(t.TempDir(), "protocol.test")
