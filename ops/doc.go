@@ -1,0 +1,26 @@
+// Package ops says what requests mean: it calls a file system's methods.
+//
+// To add an opcode:
+//
+//  1. handler.go: its one-method interface, and what a missing one means
+//  2. the *call.go of its noun: three lines, which find the interface, decode
+//     the arguments and name what the reply holds
+//  3. kernel_test.go: a line in the table of requests, with the reply's bytes
+//
+// (protocol has the opcode, its structs and accessors already, or first.)
+//
+// The way of a request:
+//
+//	conn reader ── Table.Serve ── calls[opcode] ── your Lookup, Read, ...
+//	  (a locked       │                                 │ fills out, dst or d
+//	   OS thread)     │                                 │ in the slot itself
+//	                  └── send ◄── n, err, or Later ◄───┘
+//	                       │            └─► any goroutine: r.Finish(n, err)
+//	        one writev ◄───┤
+//	                       └─► refused: Forget and CancelOpen what it held
+//
+// A file system is any value with some of the methods of handler.go; New finds
+// them. Nodes keeps its objects under nodeids and counts lookups, DirBuf takes
+// directory entries. A file system that would rather deal in names and
+// io.ReaderAt is a Tree, which is thirty lines for a first one: see the example.
+package ops

@@ -1,0 +1,29 @@
+package ops
+
+import (
+	"errors"
+
+	"golang.org/x/sys/unix"
+)
+
+// Later is returned by a handler that will call Request.Finish itself, once,
+// from any goroutine.
+var Later error = later{}
+
+type later struct{}
+
+func (later) Error() string { return "ops: to be finished later" }
+
+// Errno returns what the kernel is told of err: the unix.Errno in its chain,
+// else EIO. It is never 0 and never above 511, which the kernel refuses
+// (fs/fuse/dev.c: fuse_dev_do_write).
+func Errno(err error) unix.Errno {
+	e, ok := err.(unix.Errno)
+	if !ok {
+		e, ok = errors.AsType[unix.Errno](err)
+	}
+	if !ok || e == 0 || e >= 512 {
+		return unix.EIO
+	}
+	return e
+}
