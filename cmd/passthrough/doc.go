@@ -1,0 +1,24 @@
+// Passthrough serves a directory through FUSE.
+//
+//	passthrough [option ...] SRC MNT
+//	mount -t fuse.passthrough -o allow_other SRC MNT
+//	SRC  MNT  fuse.passthrough  allow_other,_netdev  0  0     (/etc/fstab)
+//
+// It returns once MNT answers and serves on in the background; -f stays. What it
+// can be told is in the output of --help (options.go). MNT may be /dev/fd/N, an
+// open /dev/fuse that the caller mounts.
+//
+// Exit status: 0 after an unmount (in the parent: once MNT answers), 1 if
+// something failed, 2 for a command line that is wrong. Either way there is one
+// line on stderr that begins with "passthrough: ".
+//
+// Signals: SIGINT, SIGTERM and SIGHUP unmount. While something is in use the
+// mount is detached instead, and the program ends with the last user; a second
+// signal aborts. SIGUSR1 prints what is in service and the counters to stderr,
+// which in the background is the file named by --log-file.
+//
+// With -d each message is a line on stderr, in the syntax of package protocol:
+//
+//	> GETATTR unique=12 nodeid=1 ...     from the kernel
+//	< GETATTR unique=12 ok ...           to the kernel, with what it said if it refused
+package main

@@ -1,0 +1,411 @@
+package main
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/fusewire/fusewire/conn"
+	"github.com/fusewire/fusewire/ops/passfs"
+	"golang.org/x/sys/unix"
+)
+
+// version is printed by --version.
+const version = "0.1"
+
+// options is a command line.
+type options struct {
+	src, mnt string
+
+	help, version     bool
+	foreground, debug bool
+	logFile           string
+	nofile            uint64 // RLIMIT_NOFILE, 0: as high as allowed
+
+	mount conn.MountOptions
+	chan_ conn.Options
+	fs    passfs.Options
+}
+
+// longs are the options with a name, as --NAME VALUE, --NAME=VALUE or, with
+// underscores allowed for hyphens, -o NAME=VALUE. apply does what they say.
+var longs = [...]struct{ name, short, arg, help string }{
+	{"help", "h", "", "print this and exit"},
+	{"version", "V", "", "print the version and exit"},
+	{"foreground", "f", "", "stay in the foreground"},
+	{"debug", "d", "", "print a line for each request and reply; implies -f"},
+	{"log-file", "", "FILE", "where messages go in the background (default: nowhere)"},
+	{"readonly", "", "", "mount read-only and refuse every change (-o ro)"},
+	{"allow-other", "", "", "let other users in"},
+	{"default-permissions", "", "", "have the kernel check permissions; always on"},
+	{"auto-unmount", "", "", "have fusermount3 unmount should this program die (needs allow_other)"},
+	{"fsname", "", "NAME", "the source that mount(8) shows (default: SRC)"},
+	{"subtype", "", "NAME", "the type shown, as fuse.NAME (default: passthrough)"},
+	{"cache", "", "MODE", "never, metadata, auto (default) or always"},
+	{"entry-timeout", "", "SECONDS", "how long names are cached (default: by cache mode)"},
+	{"attr-timeout", "", "SECONDS", "how long attributes are cached (default: by cache mode)"},
+	{"negative-timeout", "", "SECONDS", "how long the absence of a name is cached (default: by cache mode)"},
+	{"direct-io", "", "", "do not use the page cache"},
+	{"xattr", "", "MODE", "passthrough (default), noattr (EOPNOTSUPP) or nosys (ENOSYS)"},
+	{"num-threads", "", "N", "most threads that serve (default: 10)"},
+	{"single-thread", "s", "", "one thread (--num-threads=1)"},
+	{"clone-fd", "", "", "a device descriptor for each thread"},
+	{"max-read", "", "BYTES", "largest read request (default: no limit)"},
+	{"max-write", "", "BYTES", "largest write request (default: 1M)"},
+	{"max-background", "", "N", "asynchronous requests at once (default: 256)"},
+	{"congestion-threshold", "", "N", "of those, when the kernel holds off (default: three quarters)"},
+	{"rlimit-nofile", "", "N", "limit of open files (default: as high as allowed)"},
+}
+
+// mountFlags are the options of mount(8) that are bits of mount(2).
+var mountFlags = [...]struct {
+	name       string
+	set, clear uintptr
+}{
+	{"ro", unix.MS_RDONLY, 0},
+	{"rw", 0, unix.MS_RDONLY},
+	{"nosuid", unix.MS_NOSUID, 0},
+	{"suid", 0, unix.MS_NOSUID},
+	{"nodev", unix.MS_NODEV, 0},
+	{"dev", 0, unix.MS_NODEV},
+	{"noexec", unix.MS_NOEXEC, 0},
+	{"exec", 0, unix.MS_NOEXEC},
+	{"sync", unix.MS_SYNCHRONOUS, 0},
+	{"async", 0, unix.MS_SYNCHRONOUS},
+	{"dirsync", unix.MS_DIRSYNC, 0},
+	{"noatime", unix.MS_NOATIME, 0},
+	{"atime", 0, unix.MS_NOATIME},
+	{"nodiratime", unix.MS_NODIRATIME, 0},
+	{"diratime", 0, unix.MS_NODIRATIME},
+	{"relatime", unix.MS_RELATIME, 0},
+	{"norelatime", 0, unix.MS_RELATIME},
+	{"strictatime", unix.MS_STRICTATIME, 0},
+	{"nostrictatime", 0, unix.MS_STRICTATIME},
+	{"lazytime", unix.MS_LAZYTIME, 0},
+	{"nolazytime", 0, unix.MS_LAZYTIME},
+	{"nosymfollow", unix.MS_NOSYMFOLLOW, 0},
+	{"symfollow", 0, unix.MS_NOSYMFOLLOW},
+	{"silent", unix.MS_SILENT, 0},
+	{"loud", 0, unix.MS_SILENT},
+}
+
+// forOthers are words of /etc/fstab that mount(8), systemd and the like act
+// upon, and that they may hand on.
+var forOthers = [...]string{
+	"defaults", "auto", "noauto", "user", "nouser", "users", "nousers", "owner", "noowner", "group", "nogroup",
+	"_netdev", "nofail", "nomand",
+}
+
+// parse reads a command line without the program's name. The error is for the
+// user, and means exit status 2.
+func parse(args []string) (*options, error) {
+	o := &options{fs: passfs.DefaultOptions()}
+	o.mount.Flags = conn.DefaultMountFlags
+	o.mount.DefaultPermissions = true
+	o.mount.Subtype = "passthrough"
+	var names []string
+	for i := 0; i < len(args); i++ {
+		a := args[i]
+		var err error
+		switch {
+		case a == "--":
+			names = append(names, args[i+1:]...)
+			i = len(args)
+		case strings.HasPrefix(a, "--"):
+			name, val, has := strings.Cut(a[2:], "=")
+			arg, known := takes(name)
+			switch {
+			case !known:
+				err = usage("unknown option --" + name)
+			case arg == "" && has:
+				err = usage("--" + name + " takes no value")
+			case arg != "" && !has && i+1 == len(args):
+				err = usage("--" + name + " needs a value (" + arg + ")")
+			case arg != "" && !has:
+				i++
+				val = args[i]
+				fallthrough
+			default:
+				err = o.apply(name, val, "--"+name)
+			}
+		case len(a) > 1 && a[0] == '-':
+			i, err = o.shorts(args, i)
+		default:
+			names = append(names, a)
+		}
+		if err != nil {
+			return nil, err
+		}
+		if o.help || o.version {
+			return o, nil
+		}
+	}
+	switch {
+	case len(names) == 0:
+		return nil, usage("SRC and MNT are missing")
+	case len(names) == 1:
+		return nil, usage("MNT is missing")
+	case len(names) > 2:
+		return nil, usage("too many arguments: " + names[2])
+	}
+	o.src, o.mnt = names[0], names[1]
+	if o.mount.FSName == "" {
+		o.mount.FSName = o.src
+	}
+	o.fs.ReadOnly = o.mount.Flags&unix.MS_RDONLY != 0
+	if o.chan_.CongestionThreshold != 0 && o.chan_.MaxBackground != 0 && o.chan_.CongestionThreshold > o.chan_.MaxBackground {
+		return nil, usage("--congestion-threshold is above --max-background")
+	}
+	return o, nil
+}
+
+// usage is a mistake on the command line.
+type usage string
+
+func (u usage) Error() string { return string(u) }
+
+// shorts reads args[i], one-letter options, and returns the index of the last
+// argument it used.
+func (o *options) shorts(args []string, i int) (int, error) {
+	for a := args[i][1:]; a != ""; a = a[1:] {
+		if a[0] == 'o' {
+			list := a[1:]
+			if list == "" {
+				if i++; i == len(args) {
+					return i, usage("-o needs a value (NAME[=VALUE],...)")
+				}
+				list = args[i]
+			}
+			return i, o.list(list)
+		}
+		name := ""
+		for n := range longs {
+			if longs[n].short == a[:1] {
+				name = longs[n].name
+			}
+		}
+		if name == "" {
+			return i, usage("unknown option -" + a[:1])
+		}
+		if err := o.apply(name, "", "-"+a[:1]); err != nil {
+			return i, err
+		}
+	}
+	return i, nil
+}
+
+// list reads what follows -o: words and NAME=VALUE, with commas between, and a
+// backslash before a comma or backslash that is meant.
+func (o *options) list(s string) error {
+	var word []byte
+	for i := 0; i <= len(s); i++ {
+		if i < len(s) && s[i] != ',' {
+			if s[i] == '\\' && i+1 < len(s) {
+				i++
+			}
+			word = append(word, s[i])
+			continue
+		}
+		if len(word) > 0 {
+			if err := o.word(string(word)); err != nil {
+				return err
+			}
+		}
+		word = word[:0]
+	}
+	return nil
+}
+
+// word is one word after -o.
+func (o *options) word(w string) error {
+	for i := range mountFlags {
+		if f := &mountFlags[i]; f.name == w {
+			o.mount.Flags = o.mount.Flags&^f.clear | f.set
+			return nil
+		}
+	}
+	for _, s := range forOthers {
+		if s == w {
+			return nil
+		}
+	}
+	name, val, has := strings.Cut(w, "=")
+	switch {
+	case strings.HasPrefix(w, "x-"), strings.HasPrefix(w, "X-"), has && (name == "comment" || name == "user"):
+		return nil
+	case w == "remount":
+		return usage("-o remount: done by the kernel alone, use mount -i -o remount,...")
+	}
+	long := hyphens(name)
+	arg, known := takes(long)
+	switch {
+	case !known:
+		return usage("unknown option -o " + name)
+	case arg == "" && has:
+		return usage("-o " + name + " takes no value")
+	case arg != "" && !has:
+		return usage("-o " + name + " needs a value (" + arg + ")")
+	}
+	return o.apply(long, val, "-o "+name)
+}
+
+// takes returns what kind of value a long option takes, "" for none.
+func takes(name string) (arg string, known bool) {
+	for i := range longs {
+		if longs[i].name == name {
+			return longs[i].arg, true
+		}
+	}
+	return "", false
+}
+
+// apply does what one option says. as is how the user wrote it.
+func (o *options) apply(name, val, as string) error {
+	bad := func(want string) error { return usage(as + ": '" + val + "' is not " + want) }
+	switch name {
+	case "help":
+		o.help = true
+	case "version":
+		o.version = true
+	case "foreground":
+		o.foreground = true
+	case "debug":
+		o.debug, o.foreground = true, true
+	case "readonly":
+		o.mount.Flags |= unix.MS_RDONLY
+	case "allow-other":
+		o.mount.AllowOther = true
+	case "default-permissions":
+		o.mount.DefaultPermissions = true
+	case "auto-unmount":
+		o.mount.AutoUnmount = true
+	case "direct-io":
+		o.fs.DirectIO = true
+	case "single-thread":
+		o.chan_.Threads, o.chan_.IdleThreads = 1, 1
+	case "clone-fd":
+		o.chan_.Clone = true
+	case "log-file", "fsname", "subtype":
+		if val == "" {
+			return usage(as + ": the name is empty")
+		}
+		switch name {
+		case "log-file":
+			o.logFile = val
+		case "fsname":
+			o.mount.FSName = val
+		default:
+			o.mount.Subtype = val
+		}
+	case "cache":
+		switch val {
+		case "never":
+			o.fs.Cache = passfs.CacheNever
+		case "metadata":
+			o.fs.Cache = passfs.CacheMetadata
+		case "auto":
+			o.fs.Cache = passfs.CacheAuto
+		case "always":
+			o.fs.Cache = passfs.CacheAlways
+		default:
+			return bad("never, metadata, auto or always")
+		}
+	case "xattr":
+		switch val {
+		case "passthrough":
+			o.fs.Xattr = passfs.XattrPassthrough
+		case "noattr":
+			o.fs.Xattr = passfs.XattrNoAttr
+		case "nosys":
+			o.fs.Xattr = passfs.XattrNoSys
+		default:
+			return bad("passthrough, noattr or nosys")
+		}
+	case "entry-timeout", "attr-timeout", "negative-timeout":
+		d, ok := seconds(val)
+		if !ok {
+			return bad("a number of seconds")
+		}
+		switch name {
+		case "entry-timeout":
+			o.fs.EntryTimeout = d
+		case "attr-timeout":
+			o.fs.AttrTimeout = d
+		default:
+			o.fs.NegativeTimeout = d
+		}
+	default:
+		return o.number(name, val, bad)
+	}
+	return nil
+}
+
+// number applies the options whose value is a whole number.
+func (o *options) number(name, val string, bad func(string) error) error {
+	least, most, want := uint64(1), uint64(65535), "a number from 1 to 65535"
+	digits, unit := val, uint64(1)
+	switch name {
+	case "num-threads":
+		most, want = 1024, "a number from 1 to 1024"
+	case "max-read", "max-write":
+		least, most, want = 4096, 64<<20, "a size from 4096 to 64M"
+		if n := len(val) - 1; n >= 0 {
+			switch val[n] {
+			case 'k', 'K':
+				digits, unit = val[:n], 1<<10
+			case 'm', 'M':
+				digits, unit = val[:n], 1<<20
+			}
+		}
+	case "rlimit-nofile":
+		least, most, want = 64, 1<<30, "a number from 64 to 1073741824"
+	}
+	n, err := strconv.ParseUint(digits, 10, 32)
+	if n *= unit; err != nil || n < least || n > most {
+		return bad(want)
+	}
+	switch name {
+	case "num-threads":
+		o.chan_.Threads = int(n)
+	case "max-read":
+		o.mount.MaxRead = uint32(n)
+	case "max-write":
+		o.chan_.MaxWrite = uint32(n)
+	case "max-background":
+		o.chan_.MaxBackground = uint16(n)
+	case "congestion-threshold":
+		o.chan_.CongestionThreshold = uint16(n)
+	case "rlimit-nofile":
+		o.nofile = n
+	}
+	return nil
+}
+
+// seconds reads a decimal number such as 1, 0.5 or .25. strconv.ParseFloat would
+// be 30 KB of program.
+func seconds(s string) (time.Duration, bool) {
+	whole, frac, _ := strings.Cut(s, ".")
+	if whole+frac == "" || len(frac) > 9 {
+		return 0, false
+	}
+	n, err := strconv.ParseUint("0"+whole, 10, 31)
+	if err != nil {
+		return 0, false
+	}
+	f, err := strconv.ParseUint("0"+(frac + "000000000")[:9], 10, 31)
+	if err != nil {
+		return 0, false
+	}
+	return time.Duration(n)*time.Second + time.Duration(f), true
+}
+
+// hyphens puts a hyphen for each underscore.
+func hyphens(s string) string {
+	b := []byte(s)
+	for i := range b {
+		if b[i] == '_' {
+			b[i] = '-'
+		}
+	}
+	return string(b)
+}

@@ -1,0 +1,210 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/fusewire/fusewire/conn"
+	"github.com/fusewire/fusewire/ops"
+	"github.com/fusewire/fusewire/ops/passfs"
+	"golang.org/x/sys/unix"
+)
+
+// server is one mount from beginning to end.
+type server struct {
+	o     *options
+	m     *conn.Mount
+	c     *conn.Conn
+	ended chan error // what Serve returned
+	asked int        // signals to end that have come
+}
+
+// serve mounts, serves until the end, and returns the exit status. ready is the
+// pipe to a waiting parent, -1 in the foreground.
+func serve(o *options, ready int) int {
+	// before anything is mounted, or a signal could leave it behind
+	sig := make(chan os.Signal, 8)
+	signal.Ignore(syscall.SIGPIPE)
+	signal.Notify(sig, syscall.SIGINT, syscall.SIGTERM, syscall.SIGUSR1)
+	if !signal.Ignored(syscall.SIGHUP) { // nohup
+		signal.Notify(sig, syscall.SIGHUP)
+	}
+	s := &server{o: o, ended: make(chan error, 1)}
+	logFD, err := s.start()
+	if err != nil {
+		say(err.Error())
+		return 1
+	}
+	gone := s.c.Ready()
+	for {
+		select {
+		case err := <-s.ended:
+			return s.end(err)
+		case n := <-sig:
+			if n == syscall.SIGUSR1 {
+				s.report()
+			} else {
+				s.stop()
+			}
+		case <-gone:
+			gone = nil
+			unix.Chdir("/")
+			if !o.foreground && !release(ready, logFD) {
+				s.stop() // nobody waits for us any more
+			}
+		}
+	}
+}
+
+// start does everything up to the first request.
+func (s *server) start() (logFD int, err error) {
+	o := s.o
+	unix.Umask(0) // modes are the callers' business
+	if err := raiseNofile(o.nofile); err != nil {
+		return -1, err
+	}
+	logFD = -1
+	if o.logFile != "" {
+		logFD, err = unix.Open(o.logFile, unix.O_WRONLY|unix.O_CREAT|unix.O_APPEND|unix.O_NOCTTY|unix.O_CLOEXEC, 0o600)
+		if err != nil {
+			return -1, failure(o.logFile + ": " + err.Error())
+		}
+		if o.foreground {
+			unix.Dup3(logFD, 2, 0)
+		}
+	}
+	src, err := unix.Open(o.src, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1, failure("source " + o.src + ": " + err.Error())
+	}
+	defer unix.Close(src)
+	if err := conn.CheckSource(src, o.mnt); err != nil {
+		return -1, err
+	}
+	o.fs.Log = say
+	fs, err := passfs.New(src, &o.fs)
+	if err != nil {
+		return -1, err
+	}
+	if s.m, err = conn.NewMount(o.mnt, &o.mount); err != nil {
+		return -1, err
+	}
+	defer func() {
+		if err != nil {
+			s.m.Detach()
+		}
+	}()
+	if err := s.checkMount(src); err != nil {
+		return -1, err
+	}
+	dev, err := conn.NewFuseDevice(s.m.FD())
+	if err != nil {
+		return -1, err
+	}
+	o.chan_.Want = fs.Want()
+	o.chan_.Log = say
+	var t *tracer
+	if o.debug {
+		t = &tracer{}
+		o.chan_.Trace = t
+	}
+	s.c = conn.New(dev, &o.chan_)
+	if t != nil {
+		t.c = s.c
+	}
+	go func() { s.ended <- s.c.Serve(ops.New(fs)) }()
+	return logFD, nil
+}
+
+// checkMount looks at the mount before anybody is let in.
+func (s *server) checkMount(src int) error {
+	if err := s.m.Within(src); err != nil {
+		return err
+	}
+	if s.m.Given() {
+		return nil
+	}
+	// O_DIRECTORY is decided by what was mounted, without asking us
+	fd, err := unix.Open(s.m.Dir(), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return failure("mountpoint " + s.o.mnt + ": " + err.Error())
+	}
+	unix.Close(fd)
+	return nil
+}
+
+// end is the way out once nothing is served any more.
+func (s *server) end(err error) int {
+	// aborted, or gone wrong: what is left would only answer ENOTCONN
+	if !s.m.Given() {
+		s.m.Detach()
+	}
+	s.m.Close()
+	if err == nil {
+		return 0
+	}
+	if errors.Is(err, conn.ErrAborted) {
+		say(s.m.Dir() + ": the connection was aborted")
+	} else {
+		say(err.Error())
+	}
+	return 1
+}
+
+// stop answers a signal to end. Unmounting waits for dirty data to be written,
+// through us, so it must not hold up this goroutine; a signal that comes
+// meanwhile aborts.
+func (s *server) stop() {
+	s.asked++
+	if s.asked > 1 {
+		if err := s.m.Abort(); err != nil {
+			s.ended <- err
+		}
+		return
+	}
+	go func() {
+		err := s.m.Unmount()
+		if errors.Is(err, unix.EBUSY) {
+			if err = s.m.Detach(); err == nil {
+				say(s.m.Dir() + " is in use: detached, ends with its last user")
+			}
+		}
+		switch {
+		case err == nil:
+		case s.m.Given():
+			s.ended <- nil // the caller unmounts; the device is closed by exiting
+		default:
+			say(err.Error() + " (another signal aborts)")
+		}
+	}()
+}
+
+// report prints what is in service and the counters.
+func (s *server) report() {
+	b := s.c.AppendInflight(nil)
+	st := s.c.Stats()
+	write(2, append(st.AppendText(append(b, "passthrough: "...)), '\n'))
+}
+
+// raiseNofile sets the soft limit of open files: to n, or to the hard limit.
+func raiseNofile(n uint64) error {
+	var rl unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &rl); err != nil {
+		return failure("RLIMIT_NOFILE: " + err.Error())
+	}
+	rl.Cur = rl.Max
+	if n != 0 {
+		rl.Cur, rl.Max = n, max(n, rl.Max)
+	}
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &rl); err != nil && n != 0 {
+		return failure("--rlimit-nofile: " + err.Error())
+	}
+	return nil
+}
+
+// failure is an error that needs no more than its text.
+type failure string
+
+func (f failure) Error() string { return string(f) }
