@@ -14,7 +14,7 @@ const (
 // memory of free slots.
 func (c *Conn) monitor() {
 	defer c.exit()
-	timer := time.NewTimer(monTick)
+	timer := newAlarm(monTick)
 	defer timer.Stop()
 	last := c.served()
 	for {
