@@ -95,10 +95,10 @@ type Linker interface {
 	Link(r *Request, oldnodeid uint64, name []byte, out *protocol.EntryOut) error
 }
 
-// Opener answers OPEN (14). Without it, and on a kernel that offers
-// NO_OPEN_SUPPORT, the answer is ENOSYS: the kernel then opens by itself for
-// the rest of the connection, keeps file data cached over opens, sends fh 0
-// and no RELEASE. On older kernels each open succeeds with fh 0 instead.
+// Opener answers OPEN (14). Without it, and if NO_OPEN_SUPPORT was negotiated,
+// the answer is ENOSYS: the kernel then opens by itself for the rest of the
+// connection, keeps file data cached over opens, sends fh 0 and no RELEASE.
+// Else each open succeeds with fh 0.
 type Opener interface {
 	Open(r *Request, in *protocol.OpenIn, out *protocol.OpenOut) error
 }
@@ -277,7 +277,7 @@ type Setupmapper interface {
 }
 
 // Removemapper answers REMOVEMAPPING (49), DAX only. The in.Count ranges are
-// had from r.Request.Removemapping.
+// had from r.Removemapping.
 type Removemapper interface {
 	Removemapping(r *Request, in *protocol.RemovemappingIn) error
 }

@@ -83,11 +83,11 @@ func (t *Table) Init(c *conn.Conn, in *protocol.InitIn, out *protocol.InitOut) e
 	if !has(protocol.OpSetlk) {
 		out.Flags &^= uint32(protocol.InitPosixLocks | protocol.InitFlockLocks)
 	}
-	// ENOSYS to an open is understood only by kernels that say so.
-	if in.Flags&uint32(protocol.InitNoOpenSupport) == 0 && !has(protocol.OpOpen) {
+	// ENOSYS to an open is understood only by kernels that offer the flag.
+	if out.Flags&uint32(protocol.InitNoOpenSupport) == 0 && !has(protocol.OpOpen) {
 		t.set(protocol.OpOpen, sizeOpen, 0, succeed)
 	}
-	if in.Flags&uint32(protocol.InitNoOpendirSupport) == 0 && !has(protocol.OpOpendir) {
+	if out.Flags&uint32(protocol.InitNoOpendirSupport) == 0 && !has(protocol.OpOpendir) {
 		t.set(protocol.OpOpendir, sizeOpen, 0, succeed)
 	}
 	if t.init != nil {
