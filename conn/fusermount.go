@@ -113,34 +113,6 @@ func appendEscaped(b []byte, s string) []byte {
 	return b
 }
 
-// receiveFD takes one descriptor off the socket; -1 when the other end closed it
-// without sending one.
-func receiveFD(sock int) (int, error) {
-	var data [1]byte
-	oob := make([]byte, unix.CmsgSpace(4))
-	for {
-		n, oobn, _, _, err := unix.Recvmsg(sock, data[:], oob, unix.MSG_CMSG_CLOEXEC)
-		if err == unix.EINTR {
-			continue
-		}
-		if err != nil {
-			return -1, err
-		}
-		if n == 0 {
-			return -1, nil
-		}
-		msgs, err := unix.ParseSocketControlMessage(oob[:oobn])
-		if err != nil || len(msgs) != 1 {
-			return -1, unix.EPROTO
-		}
-		fds, err := unix.ParseUnixRights(&msgs[0])
-		if err != nil || len(fds) != 1 {
-			return -1, unix.EPROTO
-		}
-		return fds[0], nil
-	}
-}
-
 // child is a helper program that runs.
 type child struct{ pid, stderr int }
 
