@@ -1,7 +1,6 @@
 package main
 
 import (
-	"os"
 	"strconv"
 	"strings"
 	"syscall"
@@ -19,7 +18,7 @@ import (
 const readyEnv = "_PASSTHROUGH_READY"
 
 // background runs the child and returns the exit status.
-func background(o *options) int {
+func background(o *options, argv []string) int {
 	var p [2]int
 	if err := unix.Pipe2(p[:], unix.O_CLOEXEC); err != nil {
 		say("pipe: " + err.Error())
@@ -39,8 +38,8 @@ func background(o *options) int {
 	}
 	at := len(files)
 	files = append(files, uintptr(p[1]))
-	pid, err := syscall.ForkExec("/proc/self/exe", os.Args, &syscall.ProcAttr{
-		Env:   append(os.Environ(), readyEnv+"="+strconv.Itoa(at)),
+	pid, err := syscall.ForkExec("/proc/self/exe", argv, &syscall.ProcAttr{
+		Env:   append(syscall.Environ(), readyEnv+"="+strconv.Itoa(at)),
 		Files: files,
 		Sys:   &syscall.SysProcAttr{Setsid: true},
 	})

@@ -1,9 +1,9 @@
 package main
 
 import (
-	"os"
 	"runtime"
 	"strconv"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -14,44 +14,33 @@ import (
 func init() { runtime.LockOSThread() }
 
 func main() {
-	o, err := parse(os.Args[1:])
+	argv := arguments()
+	o, err := parse(argv[1:])
 	switch {
 	case err != nil:
 		say(err.Error() + " (see passthrough --help)")
-		os.Exit(2)
+		syscall.Exit(2)
 	case o.help:
 		write(1, helpText())
-		os.Exit(0)
+		syscall.Exit(0)
 	case o.version:
 		write(1, []byte("passthrough "+version+" (fusewire, FUSE 7.46)\n"))
-		os.Exit(0)
+		syscall.Exit(0)
 	}
 	ready := -1
 	if !o.foreground {
-		if v, child := os.LookupEnv(readyEnv); child {
-			os.Unsetenv(readyEnv)
-			if ready, err = strconv.Atoi(v); err == nil {
-				unix.CloseOnExec(ready)
-			}
-		} else {
-			os.Exit(background(o))
+		v, child := syscall.Getenv(readyEnv)
+		if !child {
+			syscall.Exit(background(o, argv))
 		}
+		ready, _ = strconv.Atoi(v)
 	}
-	os.Exit(serve(o, ready))
-}
-
-// say prints one message.
-func say(s string) { write(2, []byte("passthrough: "+s+"\n")) }
-
-func write(fd int, b []byte) {
-	for len(b) > 0 {
-		n, err := unix.Write(fd, b)
-		if err == unix.EINTR {
-			continue
-		}
-		if err != nil {
-			return
-		}
-		b = b[n:]
+	// before anything is mounted, which a signal could leave behind
+	sig := signals()
+	setName(argv[0])
+	syscall.Unsetenv(readyEnv)
+	if ready >= 0 {
+		unix.CloseOnExec(ready)
 	}
+	syscall.Exit(serve(o, sig, ready))
 }

@@ -1,9 +1,6 @@
 package main
 
 import (
-	"errors"
-	"os"
-	"os/signal"
 	"syscall"
 
 	"github.com/fusewire/fusewire/conn"
@@ -23,14 +20,7 @@ type server struct {
 
 // serve mounts, serves until the end, and returns the exit status. ready is the
 // pipe to a waiting parent, -1 in the foreground.
-func serve(o *options, ready int) int {
-	// before anything is mounted, or a signal could leave it behind
-	sig := make(chan os.Signal, 8)
-	signal.Ignore(syscall.SIGPIPE)
-	signal.Notify(sig, syscall.SIGINT, syscall.SIGTERM, syscall.SIGUSR1)
-	if !signal.Ignored(syscall.SIGHUP) { // nohup
-		signal.Notify(sig, syscall.SIGHUP)
-	}
+func serve(o *options, sig <-chan syscall.Signal, ready int) int {
 	s := &server{o: o, ended: make(chan error, 1)}
 	logFD, err := s.start()
 	if err != nil {
@@ -145,7 +135,7 @@ func (s *server) end(err error) int {
 	if err == nil {
 		return 0
 	}
-	if errors.Is(err, conn.ErrAborted) {
+	if errnoOf(err) == unix.ECONNABORTED {
 		say(s.m.Dir() + ": the connection was aborted")
 	} else {
 		say(err.Error())
@@ -166,7 +156,7 @@ func (s *server) stop() {
 	}
 	go func() {
 		err := s.m.Unmount()
-		if errors.Is(err, unix.EBUSY) {
+		if errnoOf(err) == unix.EBUSY {
 			if err = s.m.Detach(); err == nil {
 				say(s.m.Dir() + " is in use: detached, ends with its last user")
 			}
@@ -203,8 +193,3 @@ func raiseNofile(n uint64) error {
 	}
 	return nil
 }
-
-// failure is an error that needs no more than its text.
-type failure string
-
-func (f failure) Error() string { return string(f) }
