@@ -24,6 +24,19 @@ func (f *full) note(format string, a ...any) error {
 	return f.err
 }
 
+// set says what the next calls return.
+func (f *full) set(err error, n int) {
+	f.mu.Lock()
+	f.err, f.n = err, n
+	f.mu.Unlock()
+}
+
+func (f *full) more() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.n
+}
+
 func (f *full) take() string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -58,7 +71,7 @@ func (f *full) Setattr(r *Request, in *protocol.SetattrIn, out *protocol.AttrOut
 	return f.note("setattr %d %d", in.Valid, in.Gid)
 }
 func (f *full) Readlink(r *Request, dst []byte) (int, error) {
-	return copy(dst, "target") + f.n, f.note("readlink %d", len(dst))
+	return copy(dst, "target") + f.more(), f.note("readlink %d", len(dst))
 }
 func (f *full) Symlink(r *Request, n, to []byte, out *protocol.EntryOut) error {
 	fill(out)
@@ -91,10 +104,10 @@ func (f *full) Read(r *Request, in *protocol.ReadIn, dst []byte) (int, error) {
 	for i := range dst {
 		dst[i] = byte(in.Offset) + byte(i)
 	}
-	return len(dst) + f.n, f.note("read %d", len(dst))
+	return len(dst) + f.more(), f.note("read %d", len(dst))
 }
 func (f *full) Write(r *Request, in *protocol.WriteIn, data []byte) (int, error) {
-	return len(data) + f.n, f.note("write %d %s", in.Offset, data)
+	return len(data) + f.more(), f.note("write %d %s", in.Offset, data)
 }
 func (f *full) Statfs(r *Request, out *protocol.Kstatfs) error {
 	out.Blocks, out.Frsize = 14, 15
@@ -167,7 +180,7 @@ func (f *full) Bmap(r *Request, in *protocol.BmapIn, out *protocol.BmapOut) erro
 }
 func (f *full) Ioctl(r *Request, in *protocol.IoctlIn, data, dst []byte, out *protocol.IoctlOut) (int, error) {
 	out.Result = 3
-	return copy(dst, "out") + f.n, f.note("ioctl %d %s %d", in.Cmd, data, len(dst))
+	return copy(dst, "out") + f.more(), f.note("ioctl %d %s %d", in.Cmd, data, len(dst))
 }
 func (f *full) Poll(r *Request, in *protocol.PollIn, out *protocol.PollOut) error {
 	out.Revents = in.Events

@@ -130,7 +130,7 @@ func TestEveryOpcode(t *testing.T) {
 		}
 	}
 	// An error reply has nothing besides, whatever the handler filled in.
-	f.err = unix.EXDEV
+	f.set(unix.EXDEV, 0)
 	for _, q := range requests {
 		if q.op == protocol.OpDestroy {
 			continue

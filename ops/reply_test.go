@@ -78,11 +78,11 @@ func TestLostReplies(t *testing.T) {
 		}
 	}
 	// Nothing is taken back for an error.
-	f.err = unix.EPERM
+	f.set(unix.EPERM, 0)
 	for _, q := range requests {
 		k.lost(q.op, 5, q.req)
 	}
-	f.err = nil
+	f.set(nil, 0)
 	k.unmount()
 	if got := f.take(); strings.Contains(got, "forget") || strings.Contains(got, "cancel") {
 		t.Errorf("after errors: %q", got)
@@ -95,7 +95,7 @@ func TestTooMuch(t *testing.T) {
 	f := &full{}
 	k := serve(t, f, nil)
 	for _, n := range []int{1 << 20, -100} {
-		f.n = n
+		f.set(nil, n)
 		for op, want := range map[protocol.Opcode]unix.Errno{
 			protocol.OpRead: unix.EIO, protocol.OpWrite: unix.EIO, protocol.OpIoctl: unix.EIO,
 			protocol.OpReadlink: unix.ENAMETOOLONG,
@@ -110,15 +110,15 @@ func TestTooMuch(t *testing.T) {
 			}
 		}
 	}
-	f.n = 4096 - 6
+	f.set(nil, 4096-6)
 	if e, _ := k.call(protocol.OpReadlink, 5, rq{}); e != unix.ENAMETOOLONG {
 		t.Errorf("target of 4096 bytes: %v", e)
 	}
-	f.n = 4095 - 6
+	f.set(nil, 4095-6)
 	if e, b := k.call(protocol.OpReadlink, 5, rq{}); e != 0 || len(b) != 4095 {
 		t.Errorf("target of 4095 bytes: %v, %d", e, len(b))
 	}
-	f.n = 0
+	f.set(nil, 0)
 	for op, r := range map[protocol.Opcode]rq{
 		protocol.OpGetxattr:  {Arg: arg(protocol.GetxattrIn{Size: 4}), Name: []byte("user.a")},
 		protocol.OpListxattr: {Arg: arg(protocol.GetxattrIn{Size: 3})},
@@ -142,7 +142,6 @@ type laters struct {
 	full
 	how int
 	wg  sync.WaitGroup
-	bad error
 }
 
 func (l *laters) finish(r *Request, n int, err error) (int, error) {
@@ -257,6 +256,7 @@ func TestLaterConcurrent(t *testing.T) {
 		}
 		seen[u] = true
 	}
+	k.unmount() // no handler starts a goroutine any more
 	l.wg.Wait()
 }
 
