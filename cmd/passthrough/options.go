@@ -22,9 +22,9 @@ type options struct {
 	logFile           string
 	nofile            uint64 // RLIMIT_NOFILE, 0: as high as allowed
 
-	mount conn.MountOptions
-	chan_ conn.Options
-	fs    passfs.Options
+	mount   conn.MountOptions
+	channel conn.Options
+	fs      passfs.Options
 }
 
 // longs are the options with a name, as --NAME VALUE, --NAME=VALUE or, with
@@ -38,7 +38,7 @@ var longs = [...]struct{ name, short, arg, help string }{
 	{"readonly", "", "", "mount read-only and refuse every change (-o ro)"},
 	{"allow-other", "", "", "let other users in"},
 	{"default-permissions", "", "", "have the kernel check permissions; always on"},
-	{"auto-unmount", "", "", "have fusermount3 unmount should this program die (needs allow_other)"},
+	{"auto-unmount", "", "", "have fusermount3 unmount if this program dies (needs allow_other)"},
 	{"fsname", "", "NAME", "the source that mount(8) shows (default: SRC)"},
 	{"subtype", "", "NAME", "the type shown, as fuse.NAME (default: passthrough)"},
 	{"cache", "", "MODE", "never, metadata, auto (default) or always"},
@@ -153,7 +153,7 @@ func parse(args []string) (*options, error) {
 		o.mount.FSName = o.src
 	}
 	o.fs.ReadOnly = o.mount.Flags&unix.MS_RDONLY != 0
-	if o.chan_.CongestionThreshold != 0 && o.chan_.MaxBackground != 0 && o.chan_.CongestionThreshold > o.chan_.MaxBackground {
+	if o.channel.CongestionThreshold != 0 && o.channel.MaxBackground != 0 && o.channel.CongestionThreshold > o.channel.MaxBackground {
 		return nil, usage("--congestion-threshold is above --max-background")
 	}
 	return o, nil
@@ -282,9 +282,9 @@ func (o *options) apply(name, val, as string) error {
 	case "direct-io":
 		o.fs.DirectIO = true
 	case "single-thread":
-		o.chan_.Threads, o.chan_.IdleThreads = 1, 1
+		o.channel.Threads, o.channel.IdleThreads = 1, 1
 	case "clone-fd":
-		o.chan_.Clone = true
+		o.channel.Clone = true
 	case "log-file", "fsname", "subtype":
 		if val == "" {
 			return usage(as + ": the name is empty")
@@ -366,15 +366,15 @@ func (o *options) number(name, val string, bad func(string) error) error {
 	}
 	switch name {
 	case "num-threads":
-		o.chan_.Threads = int(n)
+		o.channel.Threads = int(n)
 	case "max-read":
 		o.mount.MaxRead = uint32(n)
 	case "max-write":
-		o.chan_.MaxWrite = uint32(n)
+		o.channel.MaxWrite = uint32(n)
 	case "max-background":
-		o.chan_.MaxBackground = uint16(n)
+		o.channel.MaxBackground = uint16(n)
 	case "congestion-threshold":
-		o.chan_.CongestionThreshold = uint16(n)
+		o.channel.CongestionThreshold = uint16(n)
 	case "rlimit-nofile":
 		o.nofile = n
 	}

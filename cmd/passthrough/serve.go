@@ -21,7 +21,7 @@ type server struct {
 // serve mounts, serves until the end, and returns the exit status. ready is the
 // pipe to a waiting parent, -1 in the foreground.
 func serve(o *options, sig <-chan syscall.Signal, ready int) int {
-	s := &server{o: o, ended: make(chan error, 1)}
+	s := &server{o: o, ended: make(chan error, 2)}
 	logFD, err := s.start()
 	if err != nil {
 		say(err.Error())
@@ -93,14 +93,14 @@ func (s *server) start() (logFD int, err error) {
 	if err != nil {
 		return -1, err
 	}
-	o.chan_.Want = fs.Want()
-	o.chan_.Log = say
+	o.channel.Want = fs.Want()
+	o.channel.Log = say
 	var t *tracer
 	if o.debug {
 		t = &tracer{}
-		o.chan_.Trace = t
+		o.channel.Trace = t
 	}
-	s.c = conn.New(dev, &o.chan_)
+	s.c = conn.New(dev, &o.channel)
 	if t != nil {
 		t.c = s.c
 	}
@@ -149,8 +149,8 @@ func (s *server) end(err error) int {
 func (s *server) stop() {
 	s.asked++
 	if s.asked > 1 {
-		if err := s.m.Abort(); err != nil {
-			s.ended <- err
+		if s.m.Abort() != nil {
+			s.ended <- conn.ErrAborted // exiting closes the device, which aborts
 		}
 		return
 	}
