@@ -96,7 +96,9 @@ func (m *Mount) locate(op string) (string, error) {
 // Abort ends the connection: requests in flight end with ECONNABORTED and the
 // mount answers ENOTCONN until it is unmounted. It acts on our own connection
 // only, through fusectl (/sys/fs/fuse/connections/N/abort), or by umount -f where
-// that is not mounted, which also unmounts what is not busy.
+// that is not mounted, which also unmounts what is not busy. Once detached there is
+// only fusectl; where it fails, closing every descriptor of the device (ending the
+// process) aborts.
 func (m *Mount) Abort() error {
 	if m.dev == 0 {
 		return &Error{Op: "abort", Path: m.dir, Err: unix.EPERM, Detail: "mounted by the caller: close the device instead"}
@@ -120,7 +122,7 @@ func (m *Mount) Abort() error {
 		return err2
 	}
 	if at == "" {
-		return nil // unmounted: nothing is left that could be aborted
+		return &Error{Op: "abort", Path: m.dir, Err: err, Detail: "unmounted, and " + name + " does not work"}
 	}
 	if err2 := unix.Unmount(at, unix.MNT_FORCE|unix.UMOUNT_NOFOLLOW); err2 == nil || err2 == unix.EBUSY {
 		return nil // aborted first, whether or not it could be unmounted then
