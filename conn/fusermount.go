@@ -68,32 +68,40 @@ func (m *Mount) byFusermount(name string, o *MountOptions) *Error {
 
 // toolOptions is the -o string, in which a comma or backslash of a name is escaped.
 func toolOptions(o *MountOptions) string {
-	b := make([]byte, 0, 128)
-	flag := func(on bool, set, clear string) {
-		if on {
-			b = append(append(b, ','), set...)
-		} else if clear != "" {
-			b = append(append(b, ','), clear...)
-		}
-	}
 	// it sets nosuid and nodev by itself and lets only root clear them
 	suid, dev := "", ""
 	if unix.Getuid() == 0 {
-		suid, dev = "suid", "dev"
+		suid, dev = ",suid", ",dev"
 	}
-	flag(o.Flags&unix.MS_RDONLY != 0, "ro", "rw")
-	flag(o.Flags&unix.MS_NOSUID != 0, "nosuid", suid)
-	flag(o.Flags&unix.MS_NODEV != 0, "nodev", dev)
-	flag(o.Flags&unix.MS_NOEXEC != 0, "noexec", "")
-	flag(o.Flags&unix.MS_SYNCHRONOUS != 0, "sync", "")
-	flag(o.Flags&unix.MS_DIRSYNC != 0, "dirsync", "")
-	flag(o.Flags&unix.MS_NOATIME != 0, "noatime", "")
-	flag(o.Flags&unix.MS_NODIRATIME != 0, "nodiratime", "")
-	flag(o.Flags&unix.MS_RELATIME != 0, "relatime", "")
-	flag(o.Flags&unix.MS_STRICTATIME != 0, "strictatime", "")
-	flag(o.Flags&unix.MS_LAZYTIME != 0, "lazytime", "")
-	flag(o.Flags&unix.MS_NOSYMFOLLOW != 0, "nosymfollow", "")
-	flag(o.AutoUnmount, "auto_unmount", "")
+	auto := uintptr(0)
+	if o.AutoUnmount {
+		auto = 1
+	}
+	b := make([]byte, 0, 128)
+	for _, f := range [...]struct {
+		on         uintptr
+		set, clear string
+	}{
+		{o.Flags & unix.MS_RDONLY, ",ro", ",rw"},
+		{o.Flags & unix.MS_NOSUID, ",nosuid", suid},
+		{o.Flags & unix.MS_NODEV, ",nodev", dev},
+		{o.Flags & unix.MS_NOEXEC, ",noexec", ""},
+		{o.Flags & unix.MS_SYNCHRONOUS, ",sync", ""},
+		{o.Flags & unix.MS_DIRSYNC, ",dirsync", ""},
+		{o.Flags & unix.MS_NOATIME, ",noatime", ""},
+		{o.Flags & unix.MS_NODIRATIME, ",nodiratime", ""},
+		{o.Flags & unix.MS_RELATIME, ",relatime", ""},
+		{o.Flags & unix.MS_STRICTATIME, ",strictatime", ""},
+		{o.Flags & unix.MS_LAZYTIME, ",lazytime", ""},
+		{o.Flags & unix.MS_NOSYMFOLLOW, ",nosymfollow", ""},
+		{auto, ",auto_unmount", ""},
+	} {
+		if f.on != 0 {
+			b = append(b, f.set...)
+		} else {
+			b = append(b, f.clear...)
+		}
+	}
 	if o.FSName != "" {
 		b = appendEscaped(append(b, ",fsname="...), o.FSName)
 	}

@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"strings"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -62,9 +61,6 @@ func write(fd int, b []byte) {
 		b = b[n:]
 	}
 }
-
-// exit ends the process.
-func exit(status int) { syscall.Exit(status) }
 
 // failure is an error that needs no more than its text.
 type failure string
