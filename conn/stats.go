@@ -78,37 +78,41 @@ func (c *Conn) Stats() Stats {
 // AppendText appends the counters as name=value pairs, those that are zero left
 // out.
 func (s *Stats) AppendText(dst []byte) []byte {
-	put := func(name string, v uint64) {
-		if v == 0 {
-			return
+	for _, n := range [...]struct {
+		name string
+		v    uint64
+	}{
+		{"requests", s.Requests},
+		{"errors", s.Errors},
+		{"malformed", s.Malformed},
+		{"interrupts", s.Interrupts},
+		{"requeued", s.Requeued},
+		{"resent", s.Resent},
+		{"double", s.Double},
+		{"lost", s.Lost},
+		{"refused", s.Refused},
+		{"unanswered", s.Unanswered},
+		{"panics", s.Panics},
+		{"detached", s.Detached},
+		{"readerrors", s.ReadErrors},
+		{"starved", s.Starved},
+		{"notifies", s.Notifies},
+		{"threads", uint64(s.Threads)},
+		{"reading", uint64(s.Reading)},
+		{"parked", uint64(s.Parked)},
+		{"inflight", uint64(s.InFlight)},
+		{"slots", uint64(s.Slots)},
+		{"slotsused", uint64(s.SlotsUsed)},
+		{"slotspeak", uint64(s.SlotsPeak)},
+	} {
+		if n.v == 0 {
+			continue
 		}
 		if len(dst) > 0 && dst[len(dst)-1] != ' ' && dst[len(dst)-1] != '\n' {
 			dst = append(dst, ' ')
 		}
-		dst = strconv.AppendUint(append(append(dst, name...), '='), v, 10)
+		dst = strconv.AppendUint(append(append(dst, n.name...), '='), n.v, 10)
 	}
-	put("requests", s.Requests)
-	put("errors", s.Errors)
-	put("malformed", s.Malformed)
-	put("interrupts", s.Interrupts)
-	put("requeued", s.Requeued)
-	put("resent", s.Resent)
-	put("double", s.Double)
-	put("lost", s.Lost)
-	put("refused", s.Refused)
-	put("unanswered", s.Unanswered)
-	put("panics", s.Panics)
-	put("detached", s.Detached)
-	put("readerrors", s.ReadErrors)
-	put("starved", s.Starved)
-	put("notifies", s.Notifies)
-	put("threads", uint64(s.Threads))
-	put("reading", uint64(s.Reading))
-	put("parked", uint64(s.Parked))
-	put("inflight", uint64(s.InFlight))
-	put("slots", uint64(s.Slots))
-	put("slotsused", uint64(s.SlotsUsed))
-	put("slotspeak", uint64(s.SlotsPeak))
 	return dst
 }
 
@@ -128,9 +132,9 @@ func (c *Conn) AppendInflight(dst []byte) []byte {
 			continue
 		}
 		dst = appendAge(dst, c.now()-r.started)
-		if t := r.thread; t.cur.Load() == r {
+		if t := r.thread; t.cur.Load() == r || r.op == protocol.OpInit {
 			dst = strconv.AppendInt(append(dst, " thread "...), int64(t.seat), 10)
-		} else if t.cur.Load() == nil && r.op != protocol.OpInit {
+		} else {
 			dst = append(dst, " detached"...)
 		}
 		dst = append(dst, ' ')
@@ -138,7 +142,7 @@ func (c *Conn) AppendInflight(dst []byte) []byte {
 		if n := len(dst); dst[n-1] != '\n' {
 			dst = append(dst, '\n')
 		}
-		r.unpin()
+		r.unref()
 	}
 	return dst
 }
