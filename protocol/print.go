@@ -134,8 +134,13 @@ func zero(b []byte) bool {
 	return true
 }
 
+// The helpers below stay calls: inlined some fifty times, they would be 10 KB of
+// a program that prints.
+
 // appendUnique appends an id, with "|RESEND" for the bit that marks a request
 // sent again.
+//
+//go:noinline
 func appendUnique(dst []byte, u uint64) []byte {
 	if u&UniqueResend != 0 {
 		return append(strconv.AppendUint(dst, u&^UniqueResend, 10), "|RESEND"...)
@@ -144,20 +149,29 @@ func appendUnique(dst []byte, u uint64) []byte {
 }
 
 // appendInt appends " name=v".
+//
+//go:noinline
 func appendInt(dst []byte, name string, v int) []byte {
 	return strconv.AppendInt(appendName(dst, name), int64(v), 10)
 }
 
 // appendUint appends " name=v".
+//
+//go:noinline
 func appendUint(dst []byte, name string, v uint64) []byte {
 	return strconv.AppendUint(appendName(dst, name), v, 10)
 }
 
 // appendString appends ` name="v"`.
+//
+//go:noinline
 func appendString(dst []byte, name string, v []byte) []byte {
 	return appendQuoted(appendName(dst, name), v)
 }
 
+// appendName appends " name=".
+//
+//go:noinline
 func appendName(dst []byte, name string) []byte {
 	return append(append(append(dst, ' '), name...), '=')
 }
