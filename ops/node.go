@@ -229,7 +229,6 @@ func (t *Nodes[T]) drop(s *nodeSlot[T], nodeid, nlookup uint64) (v *T, gone, ok 
 		}
 		t.live.Add(-1)
 		s.v.Store(nil)
-		s.link = 0
 		if use < math.MaxUint32-uint64(t.last) {
 			s.link, t.free = t.free, uint32(nodeid)
 		}

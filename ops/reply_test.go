@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -221,6 +222,7 @@ func TestLater(t *testing.T) {
 				t.Fatalf("READDIRPLUS: %v %x", e, b)
 			}
 		}
+		k.dev.reuse.Store(true)
 		k.lost(protocol.OpReaddirplus, 1, rq{Arg: arg(protocol.ReadIn{Size: 500})})
 		k.lost(protocol.OpLookup, 1, rq{Name: []byte("n")})
 		k.unmount()
@@ -258,6 +260,76 @@ func TestLaterConcurrent(t *testing.T) {
 	}
 	k.unmount() // no handler starts a goroutine any more
 	l.wg.Wait()
+}
+
+// racing finishes from another goroutine at the same moment as it detaches.
+type racing struct{}
+
+func (f *racing) Read(r *Request, in *protocol.ReadIn, dst []byte) (int, error) {
+	n := copy(dst, "raced")
+	var ready atomic.Bool
+	go func() {
+		ready.Store(true)
+		r.Finish(n, nil)
+	}()
+	for !ready.Load() {
+		runtime.Gosched()
+	}
+	for i := uint64(0); i < in.Offset; i++ {
+		ready.Load()
+	}
+	r.Detach()
+	return 0, Later
+}
+
+func TestFinishRacesDetach(t *testing.T) {
+	k := serve(t, &racing{}, nil)
+	for i := range 5000 {
+		if e, b := k.call(protocol.OpRead, 1, rq{Arg: arg(protocol.ReadIn{Size: 10, Offset: uint64(i % 64)})}); e != 0 || string(b) != "raced" {
+			t.Fatalf("%v %q", e, b)
+		}
+	}
+	if n := k.c.Stats().Double; n != 0 {
+		t.Errorf("%d replies reached conn twice", n)
+	}
+}
+
+// The window between the two halves of such a Finish, by hand.
+func (f *racing) Write(r *Request, in *protocol.WriteIn, data []byte) (int, error) {
+	r.state.Store(claimed)
+	r.n, r.err = len(data), nil
+	r.Detach()
+	if r.state.Load() != handed {
+		panic("not handed over")
+	}
+	if err := r.stored(); err != nil {
+		panic(err)
+	}
+	return 0, Later
+}
+
+// Symlink finishes with a number where none belongs.
+func (l *laters) Symlink(r *Request, name, target []byte, out *protocol.EntryOut) error {
+	fill(out)
+	_, err := l.finish(r, 5, nil)
+	return err
+}
+
+func TestFinishHandedOver(t *testing.T) {
+	k := serve(t, &racing{}, nil)
+	e, b := k.call(protocol.OpWrite, 1, rq{Arg: arg(protocol.WriteIn{Size: 3}), Data: []byte("abc")})
+	if e != 0 || !bytes.Equal(b, arg(protocol.WriteOut{Size: 3})) {
+		t.Errorf("%v %x", e, b)
+	}
+	l := &laters{how: 2}
+	k = serve(t, l, nil)
+	if e, _ := k.call(protocol.OpSymlink, 1, rq{Name: []byte("n"), Name2: []byte("t")}); e != unix.EIO {
+		t.Errorf("a number of bytes for SYMLINK: %v", e)
+	}
+	k.unmount()
+	if got := l.take(); got != "forget 77 1; done" {
+		t.Errorf("%q", got)
+	}
 }
 
 type panics struct{}

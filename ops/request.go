@@ -102,10 +102,7 @@ func (r *Request) Finish(n int, err error) error {
 				continue
 			}
 			r.n, r.err = n, err
-			if !r.state.CompareAndSwap(claimed, early) && r.state.CompareAndSwap(handed, finished) {
-				return r.send(n, err)
-			}
-			return nil
+			return r.stored()
 		case detached:
 			if r.state.CompareAndSwap(detached, finished) {
 				return r.send(n, err)
@@ -114,4 +111,13 @@ func (r *Request) Finish(n int, err error) error {
 			return nil
 		}
 	}
+}
+
+// stored ends what a Finish before the handler's return claimed: the serving
+// thread sends, or this one if it was detached in between.
+func (r *Request) stored() error {
+	if !r.state.CompareAndSwap(claimed, early) && r.state.CompareAndSwap(handed, finished) {
+		return r.send(r.n, r.err)
+	}
+	return nil
 }
