@@ -3,15 +3,16 @@
 // To add an opcode:
 //
 //  1. handler.go: its one-method interface, and what a missing one means
-//  2. the *call.go of its noun: three lines, which find the interface, decode
-//     the arguments and name what the reply holds
-//  3. kernel_test.go: a line in the table of requests, with the reply's bytes
+//  2. methods.go: a field for it, and a line that finds it
+//  3. call.go: a case, which decodes the arguments; shape.go: what the reply
+//     is made of and gives the kernel to hold, if anything
+//  4. kernel_test.go: a line in the table of requests, with the reply's bytes
 //
 // (protocol has the opcode, its structs and accessors already, or first.)
 //
 // The way of a request:
 //
-//	conn reader ── Table.Serve ── calls[opcode] ── your Lookup, Read, ...
+//	conn reader ── Table.Serve ── serve(opcode) ── your Lookup, Read, ...
 //	  (a locked       │                                 │ fills out, dst or d
 //	   OS thread)     │                                 │ in the slot itself
 //	                  └── send ◄── n, err, or Later ◄───┘

@@ -8,8 +8,8 @@ import (
 // send answers with what the handler left in Out and Payload, once. r is the
 // caller's alone.
 func (r *Request) send(n int, err error) error {
-	k := r.call
-	fixed := k.fixed
+	k := r.shape
+	fixed := int(k.fixed)
 	if err != nil {
 		return r.ReplyError(Errno(err))
 	}
@@ -56,7 +56,7 @@ type held struct {
 
 // collect notes what the reply holds.
 func (r *Request) collect() held {
-	h := held{holds: r.call.holds}
+	h := held{holds: r.shape.holds}
 	off := 0
 	if h.holds&holdsNode != 0 {
 		h.node = out[protocol.EntryOut](r).Nodeid

@@ -14,7 +14,7 @@ import (
 type Request struct {
 	*conn.Request
 	t     *Table
-	call  *call
+	shape *shape
 	state atomic.Uint32
 	gone  bool       // detached; written by the serving thread only
 	n     int        // the result of an early Finish
