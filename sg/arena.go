@@ -61,8 +61,7 @@ func NewArena(slotSize, maxSlots int) (*Arena, error) {
 	if maxSlots > maxInt/size {
 		return nil, &Error{Op: "arena", Err: unix.EINVAL, N: slotSize}
 	}
-	mem, err := unix.Mmap(-1, 0, size*maxSlots, unix.PROT_READ|unix.PROT_WRITE,
-		unix.MAP_ANON|unix.MAP_PRIVATE|unix.MAP_NORESERVE)
+	mem, err := mapAnon(size * maxSlots)
 	if err != nil {
 		return nil, &Error{Op: "arena", Err: err, N: size * maxSlots}
 	}
@@ -154,7 +153,7 @@ func (a *Arena) unmap() error {
 	for _, b := range a.all {
 		b.mem = nil
 	}
-	if err := unix.Munmap(mem); err != nil {
+	if err := unmap(mem); err != nil {
 		return &Error{Op: "arena", Err: err, N: len(mem)}
 	}
 	return nil
