@@ -104,16 +104,13 @@ func (c *Conn) deliver(id uint64) bool {
 		if found {
 			r.interrupt()
 		}
-		r.unpin()
+		r.unref()
 		if found {
 			return true
 		}
 	}
 	return false
 }
-
-// unpin undoes pin.
-func (r *Request) unpin() { r.unref() }
 
 // handleInterrupt consumes an INTERRUPT (r, which is not in service). One whose
 // request is unknown is either late, its request having been answered, or early.
@@ -152,7 +149,7 @@ func (c *Conn) interruptAll() {
 	for i := range c.reqs {
 		if r := c.reqs[i].Load(); r != nil && r.pin(false) {
 			r.interrupt()
-			r.unpin()
+			r.unref()
 		}
 	}
 }

@@ -1,9 +1,9 @@
 package conn
 
 import (
-	"errors"
 	"strconv"
 
+	"github.com/fusewire/fusewire/internal/errno"
 	"github.com/fusewire/fusewire/protocol"
 	"golang.org/x/sys/unix"
 )
@@ -61,8 +61,10 @@ func (c *Conn) init(r *Request) {
 }
 
 func (c *Conn) refuse(r *Request, err error) {
-	e := unix.EIO
-	_ = errors.As(err, &e)
+	e := errno.Of(err)
+	if e == 0 {
+		e = unix.EIO
+	}
 	_ = r.ReplyError(e)
 	c.end(err)
 }
@@ -107,8 +109,7 @@ func (c *Conn) negotiate(in *protocol.InitIn, out *protocol.InitOut) error {
 	out.Flags, out.Flags2 = uint32(flags), uint32(flags>>32)
 	limitWrite(out, flags)
 
-	// The handler sees what will be sent, and Conn's getters tell the same.
-	if err := c.h.Init(c, in, out); err != nil {
+	if err := c.callInit(in, out); err != nil {
 		return err
 	}
 	c.mu.Lock()
@@ -128,6 +129,17 @@ func (c *Conn) negotiate(in *protocol.InitIn, out *protocol.InitOut) error {
 	c.params = protocol.Params{Minor: out.Minor, Flags: flags}
 	c.inited.Store(true)
 	return nil
+}
+
+// callInit asks the handler; a panic is a refusal.
+func (c *Conn) callInit(in *protocol.InitIn, out *protocol.InitOut) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			c.count.panics.Add(1)
+			err = &Error{Op: "init", Err: unix.EIO, Detail: "handler panicked: " + panicText(p)}
+		}
+	}()
+	return c.h.Init(c, in, out)
 }
 
 // accept chooses among the flags offered.

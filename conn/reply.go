@@ -96,7 +96,7 @@ func (r *Request) reject(fixed, data int) error {
 func (r *Request) sendError(e unix.Errno) error {
 	r.hdr.Len = outOff
 	r.hdr.Error = -int32(e)
-	if e != 0 {
+	if e != 0 && !r.noReply {
 		r.c.count.errors.Add(1)
 	}
 	r.iov[0].Base = &r.mem[0]

@@ -58,6 +58,9 @@ func (t *Thread) serve(r *Request, n int) {
 		if c.early.n.Load() != 0 && c.early.take(r.base.Load()) {
 			r.interrupt()
 		}
+		if c.ended.Load() { // Serve interrupts what was in service before
+			r.interrupt()
+		}
 		t.call(r)
 		if !t.cur.CompareAndSwap(r, nil) { // detached: no longer ours
 			t.r = nil
@@ -95,20 +98,6 @@ func (t *Thread) call(r *Request) {
 func (t *Thread) panicked(r *Request, p any) {
 	c := t.c
 	c.count.panics.Add(1)
-	what := "Goexit"
-	switch v := p.(type) {
-	case nil:
-	case error:
-		what = v.Error()
-	case string:
-		what = v
-	case interface{ String() string }:
-		what = v.String()
-	case int:
-		what = strconv.Itoa(v)
-	default:
-		what = "a value that is neither error nor string"
-	}
 	detached := t.cur.Load() != r
 	if c.opt.Log != nil {
 		b := make([]byte, 16<<10)
@@ -117,7 +106,7 @@ func (t *Thread) panicked(r *Request, p any) {
 		if detached {
 			s = "handler panicked after Detach, its request may stay unanswered: "
 		}
-		c.log(s + what + "\n" + string(b))
+		c.log(s + panicText(p) + "\n" + string(b))
 	}
 	if detached {
 		return
@@ -130,6 +119,23 @@ func (t *Thread) panicked(r *Request, p any) {
 			t.r = nil
 		}
 	}
+}
+
+// panicText renders what was passed to panic; nil is runtime.Goexit.
+func panicText(p any) string {
+	switch v := p.(type) {
+	case nil:
+		return "Goexit"
+	case error:
+		return v.Error()
+	case string:
+		return v
+	case interface{ String() string }:
+		return v.String()
+	case int:
+		return strconv.Itoa(v)
+	}
+	return "a value that is neither error nor string"
 }
 
 // forget passes on a FORGET or BATCH_FORGET, which are not answered.

@@ -188,6 +188,13 @@ func (t *Thread) read(r *Request) int {
 		case unix.ECONNABORTED:
 			c.end(ErrAborted)
 			return -1
+		case unix.EPERM:
+			// A descriptor that was given to us and is not mounted yet.
+			if fails++; c.inited.Load() || fails == 500 {
+				c.end(&Error{Op: "read", Err: err, Detail: "the device is not mounted"})
+				return -1
+			}
+			time.Sleep(20 * time.Millisecond)
 		case unix.ENOMEM, unix.EFAULT:
 			// The kernel failed that request (EIO) and is fine otherwise.
 			c.count.readErrors.Add(1)
@@ -284,7 +291,7 @@ func (t *Thread) park() bool {
 	c.mu.Unlock()
 	c.putSlot(r)
 
-	timer := time.NewTimer(parkFor)
+	timer := newAlarm(parkFor)
 	defer timer.Stop()
 	select {
 	case <-t.wake:

@@ -1,8 +1,7 @@
 package ops
 
 import (
-	"errors"
-
+	"github.com/fusewire/fusewire/internal/errno"
 	"golang.org/x/sys/unix"
 )
 
@@ -18,11 +17,8 @@ func (later) Error() string { return "ops: to be finished later" }
 // else EIO. It is never 0 and never above 511, which the kernel refuses
 // (fs/fuse/dev.c: fuse_dev_do_write).
 func Errno(err error) unix.Errno {
-	e, ok := err.(unix.Errno)
-	if !ok {
-		e, ok = errors.AsType[unix.Errno](err)
-	}
-	if !ok || e == 0 || e >= 512 {
+	e := errno.Of(err)
+	if e == 0 || e >= 512 {
 		return unix.EIO
 	}
 	return e

@@ -147,8 +147,34 @@ func (fs *FS) Setattr(r *ops.Request, in *protocol.SetattrIn, out *protocol.Attr
 	return nil
 }
 
+// fileCaps is the name of the attribute that holds a file's capabilities.
+var fileCaps = []byte("security.capability\x00")
+
+// chownNothing is a SETATTR of nothing: what the kernel makes of
+// chown(-1, -1), which takes the set-id bits and changes ctime if the caller
+// may, and also of its own announcement of a write that will take them
+// (fs/fuse/dir.c: fuse_setattr clears ATTR_KILL_*). Done as the caller, the
+// first is served; for the second it is early, or refused and harmless. On a
+// file with capabilities root's writes are announced too and keep the bits:
+// nothing may be done there.
+func (fs *FS) chownNothing(r *ops.Request, fd int) error {
+	if _, err := fs.getxattr(fd, &fileCaps[0], nil); err != unix.ENODATA && err != unix.EOPNOTSUPP {
+		return nil
+	}
+	who, err := fs.assume(r, noUmask, nil)
+	if err != nil {
+		return err
+	}
+	_ = chownFD(fd, ^uint32(0), ^uint32(0)) // EPERM is for a writer no error
+	who.drop()
+	return nil
+}
+
 // setattr changes the file i, through fd: f's if f is not nil, else O_PATH.
 func (fs *FS) setattr(r *ops.Request, i *inode, f *file, fd int, in *protocol.SetattrIn) error {
+	if in.Valid == 0 {
+		return fs.chownNothing(r, fd)
+	}
 	kill := in.Valid&protocol.FattrKillSuidgid != 0
 	if in.Valid&(protocol.FattrUid|protocol.FattrGid) != 0 {
 		uid, gid := ^uint32(0), ^uint32(0)

@@ -87,11 +87,8 @@ func (fs *FS) assume(r *ops.Request, umask uint32, mode *uint32) (creds, error) 
 		}
 	}
 	group, has := r.SuppGroup()
-	if !c.t.groups || c.t.hasGroup != has || c.t.group != group {
-		if e := setgroups1(sysSetgroups, group, has); e != 0 {
-			return c, unix.EPERM
-		}
-		c.t.groups, c.t.hasGroup, c.t.group = true, has, group
+	if !c.t.setGroup(group, has) {
+		return c, unix.EPERM
 	}
 	if gid != fs.egid {
 		c.gid = true
@@ -135,6 +132,17 @@ func setFS(nr uintptr, id uint32) bool {
 	unix.RawSyscall(nr, uintptr(id), 0, 0)
 	now, _, _ := unix.RawSyscall(nr, uintptr(^uint32(0)), 0, 0)
 	return uint32(now) == id
+}
+
+// setGroup makes group the thread's only supplementary group, or leaves it
+// none. It reports whether that is so; no call is made when it already is.
+func (t *thread) setGroup(group uint32, some bool) bool {
+	if t.groups && t.hasGroup == some && (!some || t.group == group) {
+		return true
+	}
+	t.groups = setgroups1(sysSetgroups, group, some) == 0
+	t.hasGroup, t.group = some, group
+	return t.groups
 }
 
 // setUmask sets the thread's own umask; false if it has none of its own.

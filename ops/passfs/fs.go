@@ -36,6 +36,7 @@ type FS struct {
 	hasFsetid bool // CAP_FSETID is in effect, see killpriv.go
 
 	files   fileTable
+	locks   lockTable
 	dirs    ops.Nodes[dir]
 	dirBufs dirBufs
 }
@@ -90,9 +91,6 @@ func (fs *FS) open(srcFD int) error {
 	root.state.Store(uint64(fd+1)<<32 | 1) // pinned for good
 	fs.root = root
 	fs.nodes.SetRoot(root)
-	if !root.mnt.openable {
-		fs.log("source: no file handles to open, files are found again by name")
-	}
 	return nil
 }
 
@@ -211,7 +209,7 @@ func (fs *FS) Done() {
 	fs.mounts.mu.Lock()
 	for id, m := range fs.mounts.m {
 		if m.fd >= 0 {
-			unix.Close(m.fd)
+			fs.closeFD(m.fd)
 			m.fd = -1
 		}
 		delete(fs.mounts.m, id)

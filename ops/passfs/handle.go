@@ -59,8 +59,7 @@ func (m *mount) unref(fs *FS) {
 	}
 	delete(t.m, m.id)
 	if m.fd >= 0 {
-		unix.Close(m.fd)
-		fs.giveFD(1)
+		fs.closeFD(m.fd)
 		t.fds--
 	}
 }

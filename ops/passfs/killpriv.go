@@ -16,11 +16,13 @@ import (
 //
 // Capabilities are a thread's own and CAP_FSETID stays permitted, so this is
 // one capset(2) when the kind of caller changes, none as long as it stays the
-// same. One thing differs from the source: a set-group-id bit without group
-// execution (once: mandatory locking) also goes if the caller is a member of
-// the file's group and the server is not. A request does not say which groups
-// the caller is in. File capabilities (security.capability) need nothing: any write drops
-// them, whoever writes.
+// same. A set-group-id bit without group execution (once: mandatory locking)
+// stays if the writer is in the file's group, so the thread also takes the
+// caller's group for its only supplementary one, which makes it forget that of
+// an earlier caller's creation. What differs from the source: the caller's own
+// supplementary groups are not in such a request, and the bit goes though the
+// file's group is one of them. File capabilities (security.capability) need
+// nothing: any write drops them, whoever writes.
 
 // capSelf is the pid of capget(2) and capset(2) that means the calling thread.
 const capSelf = 0
@@ -38,7 +40,13 @@ func (fs *FS) fsetid(r *ops.Request, have bool) {
 	if !fs.hasFsetid {
 		return
 	}
-	if t := fs.thread(r); t.noFsetid == have {
+	t := fs.thread(r)
+	if !have && fs.switching && !t.setGroup(r.Gid(), r.Gid() != ^uint32(0)) {
+		r.Thread().Retire()
+		fs.log("a thread could not change its groups and is given up")
+		return
+	}
+	if t.noFsetid == have {
 		if !setFsetid(have) {
 			r.Thread().Retire()
 			fs.log("a thread could not change its capabilities and is given up")

@@ -95,25 +95,29 @@ func (fs *FS) Listxattr(r *ops.Request, dst []byte) (int, error) {
 	defer fs.unpin(i)
 	list := dst[:min(len(dst), maxXattr)]
 	n, err := fs.listxattr(fd, list)
-	if err != nil || r.Uid() == 0 {
+	if r.Uid() == 0 || err != nil && err != unix.ERANGE {
 		return n, err
 	}
-	if len(dst) > 0 {
+	if err == nil && len(dst) > 0 {
 		return dropTrusted(list[:n]), nil
 	}
-	// Only the size is asked for: it must be that of the filtered list, but
-	// too large would do as well.
-	if n == 0 {
+	// Only the size is asked for, and it must be that of the filtered list; or
+	// only the filtered list has room.
+	if err == nil && n == 0 {
 		return 0, nil
 	}
-	list = make([]byte, n)
+	list = make([]byte, maxXattr)
 	if n, err = fs.listxattr(fd, list); err != nil {
-		if err == unix.ERANGE { // one more just now
-			return len(list), nil
-		}
 		return 0, err
 	}
-	return dropTrusted(list[:n]), nil
+	n = dropTrusted(list[:n])
+	if len(dst) > 0 {
+		if n > len(dst) {
+			return 0, unix.ERANGE
+		}
+		copy(dst, list[:n])
+	}
+	return n, nil
 }
 
 var trusted = []byte("trusted.")

@@ -74,7 +74,7 @@ func (f *fixture) make(kind, name string, mode uint32) {
 	case "chr":
 		f.node(name, unix.S_IFCHR|mode, unix.Mkdev(1, 3))
 	case "blk":
-		f.node(name, unix.S_IFBLK|mode, unix.Mkdev(7, 99))
+		f.node(name, unix.S_IFBLK|mode, unix.Mkdev(240, 99))
 	case "link":
 		f.file(name+".file", mode, "text")
 		f.symlink(name+".file", name)

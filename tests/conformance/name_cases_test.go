@@ -13,10 +13,10 @@ func opening() (all []test) {
 	for _, u := range []string{"root", "owner", "other"} {
 		for _, k := range kinds {
 			for acc := range 4 {
-				if acc == 3 && u != "root" {
-					continue
-				}
 				for set := range 1 << len(bits) {
+					if u == "other" && set&0b11000 != 0 || acc == 3 && (u != "root" || set&0b1000 != 0) {
+						continue // nothing new: who may open does not hang on these
+					}
 					flags := acc
 					for i, b := range bits {
 						if set&(1<<i) != 0 {
@@ -218,9 +218,9 @@ func paths() (all []test) {
 		{"getxattr", func(a actor, n string) { a.getxattr(n, "user.a", 10) }},
 	}
 	deep := strings.Repeat("./", 2045) // 4090 bytes
-	// Not "/": some of the calls would succeed.
+	// Neither "/" nor "..": some of the calls would change what is not the case's own.
 	names := []string{
-		"", ".", "..", "f/", "d/", "none/", "f/x", "none/x", "d/.", "d/..", "d/../f", "d/./f", "f/.", "f/..",
+		"", ".", "f/", "d/", "none/", "f/x", "none/x", "d/.", "d/..", "d/../f", "d/./f", "f/.", "f/..",
 		long(255), long(256), "d/" + long(255), "d/" + long(256), long(256) + "/x",
 		deep + "nnnn", deep + "nnnnn", deep + "nnnnnn", strings.Repeat("d/../", 818) + "f",
 		"loop", "loop/x", "one/f", "self/f", "chain39", "chain40", "chain41", "chain39/", "link", "link/", "dlink", "dlink/", "dlink/x", "dangling", "dangling/", "deaddir/x",
