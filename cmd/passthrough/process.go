@@ -66,18 +66,3 @@ func write(fd int, b []byte) {
 type failure string
 
 func (f failure) Error() string { return string(f) }
-
-// errnoOf returns the errno that err is or wraps, 0 without one.
-func errnoOf(err error) unix.Errno {
-	for err != nil {
-		if e, ok := err.(unix.Errno); ok {
-			return e
-		}
-		w, ok := err.(interface{ Unwrap() error })
-		if !ok {
-			return 0
-		}
-		err = w.Unwrap()
-	}
-	return 0
-}
