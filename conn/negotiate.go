@@ -3,7 +3,6 @@ package conn
 import (
 	"strconv"
 
-	"github.com/fusewire/fusewire/internal/errno"
 	"github.com/fusewire/fusewire/protocol"
 	"golang.org/x/sys/unix"
 )
@@ -61,7 +60,7 @@ func (c *Conn) init(r *Request) {
 }
 
 func (c *Conn) refuse(r *Request, err error) {
-	e := errno.Of(err)
+	e := Errno(err)
 	if e == 0 {
 		e = unix.EIO
 	}

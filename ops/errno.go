@@ -1,7 +1,7 @@
 package ops
 
 import (
-	"github.com/fusewire/fusewire/internal/errno"
+	"github.com/fusewire/fusewire/conn"
 	"golang.org/x/sys/unix"
 )
 
@@ -17,7 +17,7 @@ func (later) Error() string { return "ops: to be finished later" }
 // else EIO. It is never 0 and never above 511, which the kernel refuses
 // (fs/fuse/dev.c: fuse_dev_do_write).
 func Errno(err error) unix.Errno {
-	e := errno.Of(err)
+	e := conn.Errno(err)
 	if e == 0 || e >= 512 {
 		return unix.EIO
 	}

@@ -4,7 +4,6 @@ import (
 	"syscall"
 
 	"github.com/fusewire/fusewire/conn"
-	"github.com/fusewire/fusewire/internal/errno"
 	"github.com/fusewire/fusewire/ops"
 	"github.com/fusewire/fusewire/ops/passfs"
 	"golang.org/x/sys/unix"
@@ -136,7 +135,7 @@ func (s *server) end(err error) int {
 	if err == nil {
 		return 0
 	}
-	if errno.Of(err) == unix.ECONNABORTED {
+	if conn.Errno(err) == unix.ECONNABORTED {
 		say(s.m.Dir() + ": the connection was aborted")
 	} else {
 		say(err.Error())
@@ -157,7 +156,7 @@ func (s *server) stop() {
 	}
 	go func() {
 		err := s.m.Unmount()
-		if errno.Of(err) == unix.EBUSY {
+		if conn.Errno(err) == unix.EBUSY {
 			if err = s.m.Detach(); err == nil {
 				say(s.m.Dir() + " is in use: detached, ends with its last user")
 			}

@@ -318,4 +318,3 @@ func both(t *testing.T, f func(t *testing.T, before func(*FS))) {
 	t.Run("handle", func(t *testing.T) { f(t, nil) })
 	t.Run("name", func(t *testing.T) { f(t, byName) })
 }
-

@@ -1,4 +1,4 @@
-package errno
+package conn
 
 import (
 	"errors"
@@ -21,8 +21,8 @@ func (convertible) As(p any) bool {
 	return ok
 }
 
-// TestOf compares Of with errors.As.
-func TestOf(t *testing.T) {
+// TestErrno compares Errno with errors.As.
+func TestErrno(t *testing.T) {
 	plain := errors.New("plain")
 	path := &fs.PathError{Op: "open", Path: "/", Err: unix.ENOENT}
 	for _, err := range []error{
@@ -37,8 +37,8 @@ func TestOf(t *testing.T) {
 	} {
 		var want unix.Errno
 		errors.As(err, &want)
-		if got := Of(err); got != want {
-			t.Errorf("Of(%v) = %v, want %v", err, got, want)
+		if got := Errno(err); got != want {
+			t.Errorf("Errno(%v) = %v, want %v", err, got, want)
 		}
 	}
 }

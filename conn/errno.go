@@ -1,12 +1,11 @@
-// Package errno finds the errno in an error.
-package errno
+package conn
 
 import "golang.org/x/sys/unix"
 
-// Of returns the unix.Errno that err is or wraps, 0 without one: what
+// Errno returns the unix.Errno that err is or wraps, 0 without one: what
 // errors.As finds, without the reflection behind it, which costs 30 KB of a
 // program.
-func Of(err error) (e unix.Errno) {
+func Errno(err error) (e unix.Errno) {
 	for err != nil {
 		if e, ok := err.(unix.Errno); ok {
 			return e
@@ -19,7 +18,7 @@ func Of(err error) (e unix.Errno) {
 			err = w.Unwrap()
 		case interface{ Unwrap() []error }:
 			for _, err := range w.Unwrap() {
-				if e := Of(err); e != 0 {
+				if e := Errno(err); e != 0 {
 					return e
 				}
 			}
