@@ -21,7 +21,9 @@ const safePath = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
 // lookTool returns the path of a program, "" if it is nowhere.
 func lookTool(name string) string {
 	env, _ := syscall.Getenv("PATH")
-	for dir := range strings.SplitSeq(safePath+":"+env, ":") {
+	for path := safePath + ":" + env; path != ""; {
+		var dir string
+		dir, path, _ = cut(path, ':')
 		if strings.HasPrefix(dir, "/") && unix.Access(dir+"/"+name, unix.X_OK) == nil {
 			return dir + "/" + name
 		}
@@ -172,8 +174,15 @@ func (c child) finish() (said string, status int) {
 		have += n
 	}
 	unix.Close(c.stderr)
-	said = strings.TrimSpace(string(b[:have]))
-	return strings.ReplaceAll(said, "\n", ", "), wait(c.pid)
+	for s := trim(string(b[:have])); s != ""; {
+		var line string
+		line, s, _ = cut(s, '\n')
+		if said != "" {
+			said += ", "
+		}
+		said += line
+	}
+	return said, wait(c.pid)
 }
 
 // wait reaps a child and returns its exit status, 128+signal if it was killed.

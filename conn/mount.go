@@ -77,10 +77,10 @@ func NewMount(dir string, o *MountOptions) (*Mount, error) {
 		return nil, err
 	}
 	m := &Mount{fd: -1, dir: path, id: -1, sock: -1}
-	var tried []string
+	tried := "" // each way and what came of it
 	first := unix.Errno(0)
 	if o.AutoUnmount {
-		tried = append(tried, "mount(2): not tried, only fusermount3 can do auto_unmount")
+		tried = "mount(2): not tried, only fusermount3 can do auto_unmount"
 	} else {
 		what, err := m.byMount(mode, o)
 		if err == nil {
@@ -90,7 +90,7 @@ func NewMount(dir string, o *MountOptions) (*Mount, error) {
 		if !helperMayDo(err) {
 			return nil, &Error{Op: "mount", Path: dir, Err: err, Detail: what}
 		}
-		tried = append(tried, what+": "+err.Error())
+		tried = what + ": " + err.Error()
 	}
 	for _, name := range [...]string{"fusermount3", "fusermount"} {
 		e := m.byFusermount(name, o)
@@ -100,12 +100,12 @@ func NewMount(dir string, o *MountOptions) (*Mount, error) {
 		if n, ok := e.Err.(unix.Errno); ok && first == 0 {
 			first = n
 		}
-		tried = append(tried, name+": "+e.Detail)
+		tried += "; " + name + ": " + e.Detail
 	}
 	if first == 0 {
 		first = unix.EPERM
 	}
-	return nil, &Error{Op: "mount", Path: dir, Err: first, Detail: strings.Join(tried, "; ")}
+	return nil, &Error{Op: "mount", Path: dir, Err: first, Detail: tried}
 }
 
 // helperMayDo reports whether a set-uid helper could succeed where mount(2), or
@@ -120,8 +120,8 @@ func helperMayDo(err error) bool {
 
 // givenMount takes over descriptor n.
 func givenMount(dir, n string) (*Mount, error) {
-	fd, err := strconv.Atoi(n)
-	if err != nil || fd < 0 {
+	fd, ok := number(n)
+	if !ok {
 		return nil, &Error{Op: "mount", Path: dir, Err: unix.EINVAL, Detail: "not a descriptor number"}
 	}
 	var st unix.Stat_t

@@ -1,7 +1,6 @@
 package conn
 
 import (
-	"bytes"
 	"strconv"
 	"strings"
 
@@ -34,15 +33,11 @@ func readMountinfo() ([]mountInfo, error) {
 // parseMountinfo parses whole lines. Lines it cannot understand are left out:
 // a format the kernel may extend must not make a mount impossible.
 func parseMountinfo(b []byte) []mountInfo {
-	list := make([]mountInfo, 0, bytes.Count(b, []byte{'\n'}))
-	for len(b) > 0 {
-		line := b
-		if i := bytes.IndexByte(b, '\n'); i >= 0 {
-			line, b = b[:i], b[i+1:]
-		} else {
-			b = nil
-		}
-		if m, ok := parseMountLine(string(line)); ok {
+	list := make([]mountInfo, 0, 32)
+	for s := string(b); s != ""; {
+		var line string
+		line, s, _ = cut(s, '\n')
+		if m, ok := parseMountLine(line); ok {
 			list = append(list, m)
 		}
 	}
@@ -56,23 +51,25 @@ func parseMountinfo(b []byte) []mountInfo {
 func parseMountLine(line string) (m mountInfo, ok bool) {
 	var f [5]string
 	for i := range f {
-		f[i], line, ok = strings.Cut(line, " ")
+		f[i], line, ok = cut(line, ' ')
 		if !ok {
 			return m, false
 		}
 	}
 	// options and any number of tags end with a lone hyphen
-	_, line, ok = strings.Cut(line, " - ")
-	if !ok {
-		return m, false
+	for tag := ""; tag != "-"; {
+		tag, line, ok = cut(line, ' ')
+		if !ok {
+			return m, false
+		}
 	}
-	fstype, _, _ := strings.Cut(line, " ")
-	major, minor, ok := strings.Cut(f[2], ":")
-	id, err1 := strconv.Atoi(f[0])
-	parent, err2 := strconv.Atoi(f[1])
-	maj, err3 := strconv.ParseUint(major, 10, 32)
-	mnr, err4 := strconv.ParseUint(minor, 10, 32)
-	if !ok || err1 != nil || err2 != nil || err3 != nil || err4 != nil || fstype == "" {
+	fstype, _, _ := cut(line, ' ')
+	major, minor, _ := cut(f[2], ':')
+	id, ok1 := number(f[0])
+	parent, ok2 := number(f[1])
+	maj, ok3 := number(major)
+	mnr, ok4 := number(minor)
+	if !ok1 || !ok2 || !ok3 || !ok4 || fstype == "" {
 		return m, false
 	}
 	return mountInfo{
@@ -145,11 +142,12 @@ func fdinfo(fd int, key string) int {
 	if err != nil {
 		return -1
 	}
-	for line := range strings.Lines(string(b)) {
-		if v, ok := strings.CutPrefix(line, key+":"); ok {
-			if n, err := strconv.Atoi(strings.TrimSpace(v)); err == nil {
-				return n
-			}
+	for s := string(b); s != ""; {
+		var line string
+		line, s, _ = cut(s, '\n')
+		name, v, _ := cut(line, ':')
+		if n, ok := number(trim(v)); ok && name == key {
+			return n
 		}
 	}
 	return -1
