@@ -27,8 +27,8 @@ func background(o *options, argv []string) int {
 	files := []uintptr{0, 1, 2}
 	if n, ok := strings.CutPrefix(o.mnt, "/dev/fd/"); ok {
 		// the child must find the descriptor under the same number
-		if fd, err := strconv.Atoi(n); err == nil && fd > 2 && fd < 1<<16 {
-			for len(files) < fd {
+		if fd, ok := decimal(n); ok && fd > 2 && fd < 1<<16 {
+			for len(files) < int(fd) {
 				files = append(files, ^uintptr(0))
 			}
 			if _, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err == nil {

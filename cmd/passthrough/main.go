@@ -2,7 +2,6 @@ package main
 
 import (
 	"runtime"
-	"strconv"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -33,7 +32,8 @@ func main() {
 		if !child {
 			syscall.Exit(background(o, argv))
 		}
-		ready, _ = strconv.Atoi(v)
+		n, _ := decimal(v)
+		ready = int(n)
 	}
 	// before anything is mounted, which a signal could leave behind
 	sig := signals()

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"strconv"
 	"strings"
 	"time"
 
@@ -112,7 +111,7 @@ func parse(args []string) (*options, error) {
 			names = append(names, args[i+1:]...)
 			i = len(args)
 		case strings.HasPrefix(a, "--"):
-			name, val, has := strings.Cut(a[2:], "=")
+			name, val, has := cut(a[2:], '=')
 			arg, known := takes(name)
 			switch {
 			case !known:
@@ -229,7 +228,7 @@ func (o *options) word(w string) error {
 			return nil
 		}
 	}
-	name, val, has := strings.Cut(w, "=")
+	name, val, has := cut(w, '=')
 	switch {
 	case strings.HasPrefix(w, "x-"), strings.HasPrefix(w, "X-"), has && (name == "comment" || name == "user"):
 		return nil
@@ -360,8 +359,8 @@ func (o *options) number(name, val string, bad func(string) error) error {
 	case "rlimit-nofile":
 		least, most, want = 64, 1<<30, "a number from 64 to 1073741824"
 	}
-	n, err := strconv.ParseUint(digits, 10, 32)
-	if n *= unit; err != nil || n < least || n > most {
+	n, ok := decimal(digits)
+	if n *= unit; !ok || n < least || n > most {
 		return bad(want)
 	}
 	switch name {
@@ -384,19 +383,13 @@ func (o *options) number(name, val string, bad func(string) error) error {
 // seconds reads a decimal number such as 1, 0.5 or .25. strconv.ParseFloat would
 // be 30 KB of program.
 func seconds(s string) (time.Duration, bool) {
-	whole, frac, _ := strings.Cut(s, ".")
+	whole, frac, _ := cut(s, '.')
 	if whole+frac == "" || len(frac) > 9 {
 		return 0, false
 	}
-	n, err := strconv.ParseUint("0"+whole, 10, 31)
-	if err != nil {
-		return 0, false
-	}
-	f, err := strconv.ParseUint("0"+(frac + "000000000")[:9], 10, 31)
-	if err != nil {
-		return 0, false
-	}
-	return time.Duration(n)*time.Second + time.Duration(f), true
+	n, ok1 := decimal("0" + whole)
+	f, ok2 := decimal((frac + "000000000")[:9])
+	return time.Duration(n)*time.Second + time.Duration(f), ok1 && ok2
 }
 
 // hyphens puts a hyphen for each underscore.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -16,7 +15,13 @@ func arguments() []string {
 	if len(b) == 0 {
 		return []string{"passthrough"}
 	}
-	return strings.Split(string(bytes.TrimSuffix(b, []byte{0})), "\x00")
+	var list []string
+	for s := string(b); s != ""; {
+		var a string
+		a, s, _ = cut(s, 0)
+		list = append(list, a)
+	}
+	return list
 }
 
 // slurp returns the contents of a file of procfs, nothing if that fails.
