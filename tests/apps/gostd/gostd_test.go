@@ -34,19 +34,23 @@ var differ = map[string]string{
 // can for seconds, which on two processors makes the tests about time fail.
 const apart = "^TestVariousDeadlines"
 
-// who runs the tests. The ordinary user has a second group, as people have.
+// who runs the tests, and on what. The ordinary user has a second group, as
+// people have, and works on tmpfs: ext4 looks for inodes that were not deleted
+// in the last seconds (fs/ext4/ialloc.c: recently_deleted), and these tests
+// delete so many that it does little else.
 var who = []struct {
 	name string
 	cred *syscall.Credential
+	on   func(testing.TB) string
 }{
-	{"root", &syscall.Credential{Uid: 0, Gid: 0, Groups: []uint32{0}}},
-	{"user", &syscall.Credential{Uid: 1000, Gid: 1000, Groups: []uint32{1000, 1001}}},
+	{"root", &syscall.Credential{Uid: 0, Gid: 0, Groups: []uint32{0}}, harness.Disk},
+	{"user", &syscall.Credential{Uid: 1000, Gid: 1000, Groups: []uint32{1000, 1001}}, harness.Tmpfs},
 }
 
 func TestGoStd(t *testing.T) {
 	goroot := goEnv(t, "GOROOT")
 	cache := goEnv(t, "GOCACHE")
-	base, src := harness.Disk(t), harness.Disk(t)
+	base := harness.Disk(t)
 	bins := map[string]string{}
 	for _, p := range packages {
 		bin := filepath.Join(base, strings.ReplaceAll(p, "/", "-")+".test")
@@ -58,17 +62,20 @@ func TestGoStd(t *testing.T) {
 		}
 		bins[p] = bin
 	}
-	m := harness.Serve(t, src, "-o", "allow_other,default_permissions")
-	native := filepath.Join(base, "native")
-	if err := os.Mkdir(native, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	for _, p := range packages {
-		for _, w := range who {
-			name := strings.ReplaceAll(p, "/", "-") + "-" + w.name
-			t.Run(name, func(t *testing.T) {
+	for _, w := range who {
+		native, src, home := w.on(t), w.on(t), filepath.Join(base, w.name)
+		if err := os.Mkdir(home, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chown(home, int(w.cred.Uid), int(w.cred.Gid)); err != nil {
+			t.Fatal(err)
+		}
+		m := harness.Serve(t, src, "-o", "allow_other,default_permissions")
+		for _, p := range packages {
+			name := strings.ReplaceAll(p, "/", "-")
+			t.Run(name+"/"+w.name, func(t *testing.T) {
 				t.Parallel()
-				r := &runner{pkg: p, bin: bins[p], dir: filepath.Join(goroot, "src", p), cred: w.cred}
+				r := &runner{pkg: p, bin: bins[p], dir: filepath.Join(goroot, "src", p), home: home, cred: w.cred}
 				n := make(chan results)
 				go func() { n <- r.run(filepath.Join(native, name), "") }()
 				onMount := r.run(filepath.Join(m.Dir, name), "")
@@ -91,6 +98,7 @@ func goEnv(t *testing.T, name string) string {
 // runner runs one package's tests as one user.
 type runner struct {
 	pkg, bin, dir string
+	home          string // not on the mount: a build cache that the runs share
 	cred          *syscall.Credential
 }
 
@@ -118,7 +126,7 @@ func (r *runner) run(tmp, pattern string) results {
 	}
 	cmd := exec.Command(r.bin, args...)
 	cmd.Dir = r.dir
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + tmp, "TMPDIR=" + tmp, "GOCACHE=" + filepath.Join(tmp, "gocache"),
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + r.home, "TMPDIR=" + tmp, "GOCACHE=" + filepath.Join(r.home, "cache"),
 		"GOFLAGS=", "GOTOOLCHAIN=local", "GOPROXY=off", "GOTELEMETRY=off", "GOENV=off", "LC_ALL=C"}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: r.cred}
 	var out bytes.Buffer
