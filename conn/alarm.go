@@ -2,38 +2,21 @@ package conn
 
 import "time"
 
-// alarm is what a time.Timer is, but for the type of its channel: time.NewTimer
-// puts a chan time.Time into an interface, which keeps the methods of Time, and
-// with them time zones and the formatting of floats: 50 KB of program.
-//
-// C may tick once early after a Reset that comes just as the alarm goes off.
-type alarm struct {
-	C chan struct{}
-	t *time.Timer
-}
+// Whoever waits here waits on one channel, of one element, for all that may
+// happen, and then looks what has: a select over several channels would be 16 KB
+// of program, a sync.Cond 5.
 
-func newAlarm(d time.Duration) *alarm {
-	a := &alarm{C: make(chan struct{}, 1)}
-	a.t = time.AfterFunc(d, a.ring)
-	return a
-}
-
-func (a *alarm) ring() {
+// ring wakes the one that waits on c, or will next.
+func ring(c chan struct{}) {
 	select {
-	case a.C <- struct{}{}:
+	case c <- struct{}{}:
 	default:
 	}
 }
 
-// Reset makes it go off d from now, and forgets a tick not yet received.
-func (a *alarm) Reset(d time.Duration) {
-	a.t.Stop()
-	select {
-	case <-a.C:
-	default:
-	}
-	a.t.Reset(d)
+// newAlarm rings c in d from now. (time.NewTimer puts a chan time.Time into an
+// interface, which keeps the methods of Time, and with them time zones and the
+// formatting of floats: 50 KB of program.)
+func newAlarm(c chan struct{}, d time.Duration) *time.Timer {
+	return time.AfterFunc(d, func() { ring(c) })
 }
-
-// Stop makes it not go off.
-func (a *alarm) Stop() { a.t.Stop() }

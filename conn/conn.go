@@ -26,29 +26,29 @@ type Conn struct {
 	arena *sg.Arena
 	reqs  []atomic.Pointer[Request] // by slot index
 
-	seats   []atomic.Pointer[Thread] // up to Threads
-	active  atomic.Int32             // threads that are not parked
-	monIdle atomic.Bool              // the monitor is parked
-	monWake chan struct{}
-	starved atomic.Int32 // readers that wait for a slot
-	early   earlyInterrupts
-	count   counters
+	seats    []atomic.Pointer[Thread] // up to Threads
+	active   atomic.Int32             // threads that are not parked
+	monIdle  atomic.Bool              // the monitor is parked
+	monWake  chan struct{}            // by readers, its alarm, the end
+	starved  atomic.Int32             // readers that wait for a slot
+	slotFree chan struct{}            // what they wait on
+	early    earlyInterrupts
+	count    counters
 
 	// users counts those who may touch the device or a slot: Serve, threads,
 	// requests that outlive their thread, notifications in progress. Whoever
 	// leaves last tears down.
 	users atomic.Int64
 	ended atomic.Bool
-	quit  chan struct{}
+	quit  chan struct{} // closed for Serve
 
 	mu       sync.Mutex
-	slotFree sync.Cond
 	parked   []*Thread
 	clones   []Device // every clone opened
 	spare    []Device // clones whose thread left
 	started  bool
 	cause    error
-	drained  chan struct{}
+	drained  chan struct{} // for Serve: torn, or DrainTimeout
 	torn     bool
 	gaveUp   bool
 	wantDone bool // Init succeeded
@@ -58,14 +58,14 @@ type Conn struct {
 // at the end of Serve. o may be nil.
 func New(dev Device, o *Options) *Conn {
 	c := &Conn{
-		opt:     o.withDefaults(),
-		port:    dev,
-		ready:   make(chan struct{}),
-		quit:    make(chan struct{}),
-		drained: make(chan struct{}),
-		monWake: make(chan struct{}, 1),
+		opt:      o.withDefaults(),
+		port:     dev,
+		ready:    make(chan struct{}),
+		quit:     make(chan struct{}),
+		drained:  make(chan struct{}, 1),
+		monWake:  make(chan struct{}, 1),
+		slotFree: make(chan struct{}, 1),
 	}
-	c.slotFree.L = &c.mu
 	c.maxWrite = int(c.opt.MaxWrite)
 	c.seats = make([]atomic.Pointer[Thread], c.opt.Threads)
 	return c
@@ -132,11 +132,13 @@ func (c *Conn) Serve(h Handler) error {
 	// waits of theirs (for locks) end.
 	c.interruptAll()
 	c.exit()
-	timer := newAlarm(c.opt.DrainTimeout)
-	defer timer.Stop()
-	select {
-	case <-c.drained:
-	case <-timer.C:
+	timer := newAlarm(c.drained, c.opt.DrainTimeout)
+	<-c.drained
+	timer.Stop()
+	c.mu.Lock()
+	torn := c.torn
+	c.mu.Unlock()
+	if !torn {
 		list := string(c.AppendInflight(nil))
 		c.mu.Lock()
 		c.gaveUp = !c.torn
@@ -145,7 +147,6 @@ func (c *Conn) Serve(h Handler) error {
 		if gaveUp {
 			return &Error{Op: "serve", Err: unix.ETIMEDOUT, Detail: "still in service after the end: " + list}
 		}
-		<-c.drained
 	}
 	c.done()
 	return c.cause
@@ -162,7 +163,11 @@ func (c *Conn) end(cause error) {
 	c.cause = cause
 	c.ended.Store(true)
 	close(c.quit)
-	c.slotFree.Broadcast()
+	ring(c.slotFree)
+	ring(c.monWake)
+	for _, t := range c.parked {
+		ring(t.wake)
+	}
 	c.port.Wake()
 	for _, d := range c.clones {
 		d.Wake()
@@ -198,7 +203,7 @@ func (c *Conn) exit() {
 	c.torn = true
 	late := c.gaveUp
 	c.mu.Unlock()
-	close(c.drained)
+	ring(c.drained)
 	if late {
 		c.done()
 	}

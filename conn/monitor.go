@@ -14,15 +14,14 @@ const (
 // memory of free slots.
 func (c *Conn) monitor() {
 	defer c.exit()
-	timer := newAlarm(monTick)
+	timer := newAlarm(c.monWake, monTick)
 	defer timer.Stop()
 	last := c.served()
 	for {
 		for quiet := 0; quiet < monQuiet; {
 			timer.Reset(monTick)
-			select {
-			case <-timer.C:
-			case <-c.quit:
+			<-c.monWake
+			if c.ended.Load() {
 				return
 			}
 			sum := c.served()
@@ -44,10 +43,11 @@ func (c *Conn) monitor() {
 				continue
 			}
 		}
-		select {
-		case <-c.monWake:
-		case <-c.quit:
-			return
+		for c.monIdle.Load() {
+			if c.ended.Load() {
+				return
+			}
+			<-c.monWake
 		}
 	}
 }

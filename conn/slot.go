@@ -80,18 +80,14 @@ func (c *Conn) getSlot(t *Thread) *Request {
 	if !ok {
 		t.state.Store(threadStarved)
 		c.starved.Add(1)
-		c.mu.Lock()
-		for {
-			if c.ended.Load() {
-				break
-			}
+		for !c.ended.Load() {
 			if b, ok = c.arena.Get(); ok {
 				break
 			}
-			c.slotFree.Wait()
+			<-c.slotFree
 		}
-		c.mu.Unlock()
 		c.starved.Add(-1)
+		ring(c.slotFree) // the next one: there may be another, and the end is for all
 		if !ok {
 			return nil
 		}
@@ -110,8 +106,6 @@ func (c *Conn) getSlot(t *Thread) *Request {
 func (c *Conn) putSlot(r *Request) {
 	c.arena.Put(r.buf)
 	if c.starved.Load() > 0 {
-		c.mu.Lock()
-		c.slotFree.Signal()
-		c.mu.Unlock()
+		ring(c.slotFree)
 	}
 }

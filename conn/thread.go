@@ -2,6 +2,7 @@ package conn
 
 import (
 	"runtime"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -104,7 +105,7 @@ func (t *Thread) run() {
 			return
 		}
 		if c.monIdle.Load() && c.monIdle.CompareAndSwap(true, false) {
-			c.monWake <- struct{}{} // empty: the monitor took the last one before it went idle
+			ring(c.monWake)
 		}
 		t.serve(t.r, n)
 		t.served.Add(1)
@@ -259,7 +260,7 @@ func (c *Conn) promote() {
 func (c *Conn) unpark(t *Thread) {
 	t.state.Store(threadReading)
 	c.active.Add(1)
-	t.wake <- struct{}{}
+	ring(t.wake)
 }
 
 // park has the thread wait, without a slot, if there are readers enough. It
@@ -291,24 +292,23 @@ func (t *Thread) park() bool {
 	c.mu.Unlock()
 	c.putSlot(r)
 
-	timer := newAlarm(parkFor)
+	until := c.now() + int64(parkFor)
+	timer := newAlarm(t.wake, parkFor)
 	defer timer.Stop()
-	select {
-	case <-t.wake:
-		return true
-	case <-c.quit:
-		return false
-	case <-timer.C:
-	}
-	c.mu.Lock()
-	for i, o := range c.parked {
-		if o == t {
+	for {
+		<-t.wake
+		c.mu.Lock()
+		i := slices.Index(c.parked, t)
+		late := c.ended.Load() || c.now() >= until
+		if i >= 0 && late {
 			c.parked = append(c.parked[:i], c.parked[i+1:]...)
-			c.mu.Unlock()
+		}
+		c.mu.Unlock()
+		if i < 0 {
+			return true // taken off the list by unpark
+		}
+		if late {
 			return false
 		}
 	}
-	c.mu.Unlock()
-	<-t.wake // just taken off the list
-	return true
 }
