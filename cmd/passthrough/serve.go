@@ -14,32 +14,47 @@ type server struct {
 	o     *options
 	m     *conn.Mount
 	c     *conn.Conn
-	ended chan error // what Serve returned
-	asked int        // signals to end that have come
+	event chan event
+	asked int // signals to end that have come
 }
+
+// event is what serve waits for: a signal, or if that is 0 the end of service
+// with err, or its beginning (isReady). A select over three channels would be
+// 16 KB of program.
+type event struct {
+	sig unix.Signal
+	err error
+}
+
+var isReady error = failure("ready")
 
 // serve mounts, serves until the end, and returns the exit status. ready is the
 // pipe to a waiting parent, -1 in the foreground.
 func serve(o *options, sig <-chan syscall.Signal, ready int) int {
-	s := &server{o: o, ended: make(chan error, 2)}
+	s := &server{o: o, event: make(chan event, 8)}
 	logFD, err := s.start()
 	if err != nil {
 		say(err.Error())
 		return 1
 	}
-	gone := s.c.Ready()
+	go func() {
+		<-s.c.Ready()
+		s.event <- event{err: isReady}
+	}()
+	go func() {
+		for n := range sig {
+			s.event <- event{sig: n}
+		}
+	}()
 	for {
-		select {
-		case err := <-s.ended:
-			return s.end(err)
-		case n := <-sig:
-			if n == syscall.SIGUSR1 {
-				s.report()
-			} else {
-				s.stop()
-			}
-		case <-gone:
-			gone = nil
+		switch e := <-s.event; {
+		case e.sig == unix.SIGUSR1:
+			s.report()
+		case e.sig != 0:
+			s.stop()
+		case e.err != isReady:
+			return s.end(e.err)
+		default:
 			unix.Chdir("/")
 			if !o.foreground && !release(ready, logFD) {
 				s.stop() // nobody waits for us any more
@@ -104,7 +119,7 @@ func (s *server) start() (logFD int, err error) {
 	if t != nil {
 		t.c = s.c
 	}
-	go func() { s.ended <- s.c.Serve(ops.New(fs)) }()
+	go func() { s.event <- event{err: s.c.Serve(ops.New(fs))} }()
 	return logFD, nil
 }
 
@@ -150,7 +165,9 @@ func (s *server) stop() {
 	s.asked++
 	if s.asked > 1 {
 		if s.m.Abort() != nil {
-			s.ended <- conn.ErrAborted // exiting closes the device, which aborts
+			// Exiting closes the device, which aborts. (Sent from elsewhere,
+			// since only this goroutine receives.)
+			go func() { s.event <- event{err: conn.ErrAborted} }()
 		}
 		return
 	}
@@ -164,7 +181,7 @@ func (s *server) stop() {
 		switch {
 		case err == nil:
 		case s.m.Given():
-			s.ended <- nil // the caller unmounts; the device is closed by exiting
+			s.event <- event{} // the caller unmounts; the device is closed by exiting
 		default:
 			say(err.Error() + " (another signal aborts)")
 		}
