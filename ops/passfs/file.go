@@ -23,7 +23,7 @@ type file struct {
 	appendFD bool        // fd itself has O_APPEND (an append-only file)
 	slow     atomic.Bool // fd does not know RWF_NOWAIT
 	dirty    atomic.Bool // written since the last FLUSH
-	flocked  atomic.Bool // holds a flock, or might
+	locked   atomic.Bool // has been asked for a lock of either kind
 }
 
 // fileTable maps fh to file. A fh is an index (low half, from 1) and the

@@ -19,19 +19,17 @@ func (s *lockSet) tryFlock(q *lockReq) error {
 		case nil:
 			if q.typ == unix.F_UNLCK {
 				delete(s.flocks, q.f)
-				q.f.flocked.Store(false)
 				return nil
 			}
 			if s.flocks == nil {
 				s.flocks = make(map[*file]uint32)
 			}
 			s.flocks[q.f] = q.typ
-			q.f.flocked.Store(true)
+			q.f.locked.Store(true)
 			return nil
 		case unix.EINTR:
 		case unix.EAGAIN:
 			delete(s.flocks, q.f)
-			q.f.flocked.Store(false)
 			q.local = false
 			for _, typ := range s.flocks {
 				if typ == unix.F_WRLCK || q.typ == unix.F_WRLCK {
@@ -45,8 +43,12 @@ func (s *lockSet) tryFlock(q *lockReq) error {
 	}
 }
 
-// releaseFlock drops f's flock when f is closed, and lets others have it.
-func (t *lockTable) releaseFlock(fs *FS, f *file) {
+// release drops f's flock when f is closed, and the locks of owners that last
+// asked for one by it, and lets others have them. The latter are open-file-description
+// locks: their owner is the caller's open file, which no FLUSH speaks for
+// (fs/locks.c: locks_remove_file finds none of its own and says nothing). A
+// process that is the owner has closed f by FLUSH before.
+func (t *lockTable) release(fs *FS, f *file) {
 	s := t.hold(f.i, false)
 	if s == nil {
 		return
@@ -54,6 +56,12 @@ func (t *lockTable) releaseFlock(fs *FS, f *file) {
 	s.mu.Lock()
 	q := lockReq{f: f, flock: true, typ: unix.F_UNLCK}
 	s.tryFlock(&q)
+	for id, o := range s.owners {
+		if o.f == f {
+			delete(s.owners, id)
+			fs.closeFD(o.fd)
+		}
+	}
 	done := s.retry(fs, nil)
 	s.mu.Unlock()
 	t.let(s)

@@ -64,9 +64,11 @@ type lockSet struct {
 }
 
 // lockOwner is one owner's POSIX locks. Its descriptor stays until the owner
-// closes the file (FLUSH), since it is likely to lock again.
+// closes the file (FLUSH; or RELEASE, see release), since it is likely to lock
+// again.
 type lockOwner struct {
 	fd   int
+	f    *file // what it last asked for a lock by
 	held ranges
 }
 
@@ -317,6 +319,10 @@ func (s *lockSet) try(fs *FS, q *lockReq) error {
 			s.owners = make(map[uint64]*lockOwner)
 		}
 		s.owners[q.owner] = o
+	}
+	if q.typ != unix.F_UNLCK {
+		o.f = q.f
+		q.f.locked.Store(true)
 	}
 	lk := q.flockT()
 	for {

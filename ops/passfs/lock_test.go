@@ -383,3 +383,40 @@ func TestDeadlock(t *testing.T) {
 		t.Error(e)
 	}
 }
+
+// TestLockOFD: an open-file-description lock has an owner that no FLUSH names,
+// it ends with RELEASE.
+func TestLockOFD(t *testing.T) {
+	w, id := fileWire(t, nil, "data")
+	a, b := w.mustOpen(id, unix.O_RDWR), w.mustOpen(id, unix.O_RDWR)
+	used := w.fs.budget.used.Load()
+	if e := w.setlk(id, lkIn(a, 71, wr, 0, math.MaxInt64)); e != 0 {
+		t.Fatal(e)
+	}
+	if e := w.setlk(id, lkIn(b, 5, rd, 0, 1)); e != unix.EAGAIN {
+		t.Fatal("locked:", e)
+	}
+	c, _ := w.setlkw(id, lkIn(b, 5, rd, 0, 1))
+	waits(t, c)
+	w.flush(id, a, 4) // close(2) by process 4
+	waits(t, c)
+	w.release(id, a, false)
+	if _, e := w.wait(c); e != 0 {
+		t.Error("waiter:", e)
+	}
+	if e := w.setlk(id, lkIn(b, 6, wr, 2, 9)); e != 0 {
+		t.Error("afterwards:", e)
+	}
+	// The owner goes on with another open file: what is closed is not its.
+	a = w.mustOpen(id, unix.O_RDWR)
+	w.setlk(id, lkIn(a, 6, rd, 20, 29))
+	w.setlk(id, lkIn(b, 6, wr, 30, 39))
+	w.release(id, a, false)
+	if e := w.setlk(id, lkIn(b, 5, wr, 30, 30)); e != unix.EAGAIN {
+		t.Error("lost a lock:", e)
+	}
+	w.release(id, b, false)
+	if n := w.fs.budget.used.Load(); n > used-2 {
+		t.Errorf("%d descriptors, %d with both files", n, used)
+	}
+}

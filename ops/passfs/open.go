@@ -200,9 +200,9 @@ func (fs *FS) closeFile(fh uint64) {
 	if f == nil {
 		return
 	}
-	if f.flocked.Load() {
+	if f.locked.Load() {
 		// Not by closing: a request still under way would keep it.
-		fs.locks.releaseFlock(fs, f)
+		fs.locks.release(fs, f)
 	}
 	fs.put(f)
 }
