@@ -72,7 +72,7 @@ func TestAllocs(t *testing.T) {
 	fs.hasFsetid = canFsetid()
 	runtime.LockOSThread() // and never given back: the thread ends with the test
 	if n := testing.AllocsPerRun(50, func() {
-		if !setFsetid(false) || canFsetid() || !setFsetid(fs.hasFsetid) {
+		if !setCap(unix.CAP_FSETID, false) || canFsetid() || !setCap(unix.CAP_FSETID, fs.hasFsetid) {
 			t.Fatal("CAP_FSETID does not go or come")
 		}
 	}); n != 0 {

@@ -39,6 +39,16 @@ func (fs *FS) Symlink(r *ops.Request, name, target []byte, out *protocol.EntryOu
 	return fs.makeNode(r, name, &node{mode: unix.S_IFLNK, umask: noUmask, target: &t[0]}, out)
 }
 
+func (n *node) make(dirfd int, c *byte) error {
+	switch n.mode & unix.S_IFMT {
+	case unix.S_IFDIR:
+		return mkdirAt(dirfd, c, n.mode&modeBits)
+	case unix.S_IFLNK:
+		return symlinkAt(n.target, dirfd, c)
+	}
+	return mknodAt(dirfd, c, n.mode, n.rdev)
+}
+
 func (fs *FS) makeNode(r *ops.Request, name []byte, n *node, out *protocol.EntryOut) error {
 	if fs.opt.ReadOnly {
 		return unix.EROFS
@@ -51,13 +61,9 @@ func (fs *FS) makeNode(r *ops.Request, name []byte, n *node, out *protocol.Entry
 	defer fs.unpin(dir)
 	who, err := fs.assume(r, n.umask, &n.mode)
 	if err == nil {
-		switch n.mode & unix.S_IFMT {
-		case unix.S_IFDIR:
-			err = mkdirAt(dirfd, c, n.mode&modeBits)
-		case unix.S_IFLNK:
-			err = symlinkAt(n.target, dirfd, c)
-		default:
-			err = mknodAt(dirfd, c, n.mode, n.rdev)
+		err = n.make(dirfd, c)
+		if err == unix.EACCES && who.override(true) {
+			err = n.make(dirfd, c)
 		}
 	}
 	who.drop()
@@ -119,6 +125,12 @@ func (fs *FS) Create(r *ops.Request, in *protocol.CreateIn, name []byte, e *prot
 	for try := 0; err == nil && fd < 0; try++ {
 		// O_EXCL first: an existing FIFO or device must not be opened.
 		fd, err = openAt(dirfd, c, flags|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW, mode)
+		if err == unix.EACCES && who.override(true) {
+			fd, err = openAt(dirfd, c, flags|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW, mode)
+			if !who.override(false) && err == unix.EEXIST {
+				err = unix.EACCES // its mode counts
+			}
+		}
 		made = err == nil
 		if err == unix.EEXIST && in.Flags&unix.O_EXCL == 0 {
 			fd, err = fs.openExisting(dirfd, c, flags|int(in.Flags&unix.O_TRUNC))
@@ -213,6 +225,9 @@ func (fs *FS) Tmpfile(r *ops.Request, in *protocol.CreateIn, e *protocol.EntryOu
 	who, err := fs.assume(r, in.Umask, &mode)
 	for err == nil && fd < 0 {
 		fd, err = openAt(dirfd, &dot[0], flags|unix.O_TMPFILE, mode)
+		if err == unix.EACCES && who.override(true) {
+			fd, err = openAt(dirfd, &dot[0], flags|unix.O_TMPFILE, mode)
+		}
 		if err != nil && fs.full(err) {
 			err = nil
 		}

@@ -125,6 +125,15 @@ func (c *creds) drop() {
 	}
 }
 
+// override lets the thread, as the caller, into directories whatever their
+// mode, or not any more; drop ends it too. For a creation the source refuses
+// with EACCES: the kernel above has allowed it, which may have been for one of
+// the caller's groups that we are not told (an ACL names it; no
+// CREATE_SUPP_GROUP before 6.3).
+func (c *creds) override(on bool) bool {
+	return c.uid && c.fs.euid == 0 && setCap(unix.CAP_DAC_OVERRIDE, on)
+}
+
 // setFS sets the thread's fsuid or fsgid. The call reports no errors, so it
 // is asked again: an id nobody can have changes nothing and returns the
 // present one.

@@ -47,7 +47,7 @@ func (fs *FS) fsetid(r *ops.Request, have bool) {
 		return
 	}
 	if t.noFsetid == have {
-		if !setFsetid(have) {
+		if !setCap(unix.CAP_FSETID, have) {
 			r.Thread().Retire()
 			fs.log("a thread could not change its capabilities and is given up")
 			return
@@ -56,15 +56,16 @@ func (fs *FS) fsetid(r *ops.Request, have bool) {
 	}
 }
 
-func setFsetid(have bool) bool {
+// setCap has the calling thread use capability c, or not.
+func setCap(c int, have bool) bool {
 	h := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3, Pid: capSelf}
 	var d [2]unix.CapUserData
 	if unix.Capget(&h, &d[0]) != nil {
 		return false
 	}
-	d[0].Effective &^= 1 << unix.CAP_FSETID
+	d[0].Effective &^= 1 << c
 	if have {
-		d[0].Effective |= 1 << unix.CAP_FSETID
+		d[0].Effective |= 1 << c
 	}
 	return unix.Capset(&h, &d[0]) == nil
 }
