@@ -61,7 +61,7 @@ func TestNodesModel(t *testing.T) {
 		var nodes Nodes[int]
 		// A slot is spent after a few uses in half of the runs.
 		if seed%2 == 1 {
-			nodes.last = math.MaxUint32 - 3
+			nodes.t.last = math.MaxUint32 - 3
 		}
 		root := 1
 		nodes.SetRoot(&root)
@@ -210,7 +210,7 @@ func TestNodesRefusals(t *testing.T) {
 	if _, gone := n.Forget(1, math.MaxUint64); gone || n.Get(1) != &v || !n.Ref(1) {
 		t.Error("the root can be forgotten")
 	}
-	n.next = math.MaxUint32 - firstSlot
+	n.t.next = math.MaxUint32 - firstSlot
 	if _, err := n.Add(&v, 1); err != unix.ENFILE {
 		t.Errorf("Add to a table that is full: %v", err)
 	}
@@ -219,7 +219,7 @@ func TestNodesRefusals(t *testing.T) {
 // A slot whose use count is spent is not used again.
 func TestNodesRetire(t *testing.T) {
 	var n Nodes[int]
-	n.last = math.MaxUint32 - 2 // uses 0, 1, 2
+	n.t.last = math.MaxUint32 - 2 // uses 0, 1, 2
 	v := 1
 	seen := map[uint64]bool{}
 	for i := range 30 {
@@ -240,7 +240,7 @@ func TestNodesRetire(t *testing.T) {
 	var m Nodes[int]
 	id, _ := m.Add(&v, 1)
 	m.Forget(id, 1)
-	m.slot(id).state.Store(math.MaxUint32 << useShift)
+	m.t.slot(id).state.Store(math.MaxUint32 << useShift)
 	last, _ := m.Add(&v, 1)
 	if last>>useShift != math.MaxUint32 || m.Get(last) != &v {
 		t.Fatalf("%#x", last)
@@ -260,7 +260,7 @@ func TestNodesRetire(t *testing.T) {
 func TestNodesConcurrent(t *testing.T) {
 	type node struct{ id atomic.Uint64 }
 	var nodes Nodes[node]
-	nodes.last = math.MaxUint32 - 50
+	nodes.t.last = math.MaxUint32 - 50
 	var mu sync.Mutex
 	var current [16]uint64 // the file system's own index: key -> nodeid
 	given := map[uint64]bool{}
@@ -357,7 +357,7 @@ func TestNodesConcurrent(t *testing.T) {
 }
 
 func TestNodesMemory(t *testing.T) {
-	var s nodeSlot[int]
+	var s nodeSlot
 	if unsafe.Sizeof(s) > 24 {
 		t.Errorf("a slot takes %d bytes", unsafe.Sizeof(s))
 	}
