@@ -31,6 +31,7 @@ var groups = []struct {
 	{"links", linkingAndRemoving},
 	{"paths", paths},
 	{"data", data},
+	{"running", running},
 	{"xattr", extended},
 }
 
@@ -167,7 +168,7 @@ func TestTmpfsIsFound(t *testing.T) {
 	tests := everything()[:2000]
 	want := native(t).play(t, tests)
 	dir := harness.Tmpfs(t)
-	reports, _ := compare("tmpfs", false, tests, want, newSide(t, dir, dir, dir).play(t, tests))
+	reports, _ := compare("ext4", false, tests, want, newSide(t, dir, dir, dir).play(t, tests))
 	if len(reports) < 100 {
 		t.Errorf("only %d differences found", len(reports))
 	}
@@ -195,7 +196,7 @@ func TestLieIsFound(t *testing.T) {
 				r.by("other").stat("n", 0)
 				must(lie(r.dir))
 			}}}
-			if reports, _ := compare("lie", false, honest, native(t).play(t, honest), native(t).play(t, lying)); len(reports) != 1 {
+			if reports, _ := compare("ext4", false, honest, native(t).play(t, honest), native(t).play(t, lying)); len(reports) != 1 {
 				t.Errorf("%d reports of a changed %s", len(reports), name)
 			}
 		})
