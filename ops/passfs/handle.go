@@ -257,6 +257,15 @@ func (fs *FS) reopenOnce(i *inode, flags int) (int, error) {
 	return fd, err
 }
 
+// takeHandle sees to it that the inode has its file handle, if there is one.
+func (i *inode) takeHandle(fd int) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.handle == "" {
+		i.handle = nameToHandle(fd)
+	}
+}
+
 // handleOnce returns the file handle if it has been taken.
 func (i *inode) handleOnce() string {
 	i.mu.Lock()

@@ -18,7 +18,11 @@ import (
 // two inodes here, as link and rename between them fail with EXDEV.
 type key struct {
 	mnt, dev, ino uint64
-	bsec, bnsec   uint64 // birth time, 0 where the source has none
+	// Birth time, where it means something: not on overlayfs, which moves a
+	// file to another layer when it is first changed and has no device of its
+	// own, like others whose inode numbers are not used again or that have
+	// file handles to tell.
+	bsec, bnsec uint64
 }
 
 func keyOf(st *unix.Statx_t) key {
@@ -26,7 +30,7 @@ func keyOf(st *unix.Statx_t) key {
 	if st.Mask&unix.STATX_MNT_ID != 0 {
 		k.mnt = st.Mnt_id
 	}
-	if st.Mask&unix.STATX_BTIME != 0 {
+	if st.Mask&unix.STATX_BTIME != 0 && st.Dev_major != 0 {
 		k.bsec, k.bnsec = uint64(st.Btime.Sec), uint64(st.Btime.Nsec)
 	}
 	return k
@@ -199,7 +203,7 @@ func (fs *FS) intern(parent *inode, name []byte, fd int, path bool, st *unix.Sta
 				s.mu.Lock()
 				continue
 			}
-			if i.handleOnce() != h {
+			if i.handleOnce() != h || i.mode != uint32(st.Mode)&unix.S_IFMT {
 				break // the number was used again: another file
 			}
 		}
