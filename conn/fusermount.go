@@ -24,11 +24,18 @@ func lookTool(name string) string {
 	for path := safePath + ":" + env; path != ""; {
 		var dir string
 		dir, path, _ = cut(path, ':')
-		if strings.HasPrefix(dir, "/") && unix.Access(dir+"/"+name, unix.X_OK) == nil {
+		if strings.HasPrefix(dir, "/") && executable(dir+"/"+name) {
 			return dir + "/" + name
 		}
 	}
 	return ""
+}
+
+// executable is what execve(2) would at least want of a file. (unix.Access
+// emulates flags that older kernels lack, 5 KB of a program.)
+func executable(path string) bool {
+	var st unix.Stat_t
+	return unix.Stat(path, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFREG && st.Mode&0o111 != 0
 }
 
 // byFusermount mounts with the named helper. The error's Detail says why not.

@@ -111,7 +111,10 @@ func mountByID(list []mountInfo, id int) *mountInfo {
 	return nil
 }
 
-// within reports whether path is dir or lies below it. Both are absolute and clean.
+// within reports whether path is dir or lies below it. Both are absolute and
+// clean. It and join stay calls: they are many.
+//
+//go:noinline
 func within(path, dir string) bool {
 	if dir == "/" || path == dir {
 		return true
@@ -121,6 +124,8 @@ func within(path, dir string) bool {
 
 // join puts what follows dir in path below root: where path is inside a file
 // system whose directory root is mounted on dir.
+//
+//go:noinline
 func join(root, path, dir string) string {
 	rest := path
 	if dir != "/" {

@@ -50,15 +50,9 @@ func (d *DirBuf) Add(ino, off uint64, typ uint32, name []byte) bool {
 		d.full = true
 		return false
 	}
-	b := d.b[:d.n]
-	if d.plus {
-		var e protocol.EntryOut
-		e.Attr.Ino = ino
-		b = protocol.AppendDirentplus(b, &e, off, typ, name)
-	} else {
-		b = protocol.AppendDirent(b, ino, off, typ, name)
-	}
-	d.n = len(b)
+	var e protocol.EntryOut
+	e.Attr.Ino = ino
+	d.put(&e, off, typ, name)
 	return true
 }
 
@@ -71,15 +65,19 @@ func (d *DirBuf) AddPlus(e *protocol.EntryOut, off uint64, typ uint32, name []by
 		d.full = true
 		return false
 	}
+	d.put(e, off, typ, name)
+	if !d.plus && e.Nodeid != 0 && d.lost != nil {
+		d.lost.Forget(e.Nodeid, 1)
+	}
+	return true
+}
+
+func (d *DirBuf) put(e *protocol.EntryOut, off uint64, typ uint32, name []byte) {
 	b := d.b[:d.n]
 	if d.plus {
 		b = protocol.AppendDirentplus(b, e, off, typ, name)
 	} else {
 		b = protocol.AppendDirent(b, e.Attr.Ino, off, typ, name)
-		if e.Nodeid != 0 && d.lost != nil {
-			d.lost.Forget(e.Nodeid, 1)
-		}
 	}
 	d.n = len(b)
-	return true
 }

@@ -48,7 +48,10 @@ func AppendDirentplus(dst []byte, e *EntryOut, off uint64, typ uint32, name []by
 	return appendPadded(dst, name)
 }
 
-// appendPadded appends b and zeros up to a multiple of 8 of its length.
+// appendPadded appends b and zeros up to a multiple of 8 of its length. It stays
+// a call.
+//
+//go:noinline
 func appendPadded(dst, b []byte) []byte {
 	var zero [8]byte
 	dst = append(dst, b...)

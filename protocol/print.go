@@ -81,31 +81,30 @@ func (f *field) reserved() bool {
 }
 
 func (f *field) appendValue(dst, b []byte) []byte {
+	var v uint64
+	switch f.width() {
+	case 8:
+		v = load64(b)
+	case 4:
+		v = uint64(load32(b))
+	case 2:
+		v = uint64(load16(b))
+	}
 	switch f.typ {
-	case 'U':
-		return strconv.AppendUint(dst, load64(b), 10)
-	case 'X':
-		return appendHex(dst, load64(b))
+	case 'U', 'u', 'w':
+		return strconv.AppendUint(dst, v, 10)
+	case 'X', 'x':
+		return appendHex(dst, v)
 	case 'I':
-		return strconv.AppendInt(dst, int64(load64(b)), 10)
-	case 'N':
-		return appendUnique(dst, load64(b))
-	case 'u':
-		return strconv.AppendUint(dst, uint64(load32(b)), 10)
-	case 'x':
-		return appendHex(dst, uint64(load32(b)))
-	case 'o':
-		return appendOctal(dst, uint64(load32(b)))
+		return strconv.AppendInt(dst, int64(v), 10)
 	case 'i':
-		return strconv.AppendInt(dst, int64(int32(load32(b))), 10)
-	case 'w':
-		return strconv.AppendUint(dst, uint64(load16(b)), 10)
-	case 'q':
-		return appendOctal(dst, uint64(load16(b)))
-	case 'f':
-		return flagKeys(f.key).AppendText(dst, uint64(load32(b)))
-	case 'F':
-		return flagKeys(f.key).AppendText(dst, load64(b))
+		return strconv.AppendInt(dst, int64(int32(v)), 10)
+	case 'N':
+		return appendUnique(dst, v)
+	case 'o', 'q':
+		return appendOctal(dst, v)
+	case 'f', 'F':
+		return flagKeys(f.key).AppendText(dst, v)
 	case '{':
 		return appendFields(dst, nested(f.key), b)
 	}

@@ -168,11 +168,16 @@ func (r *Request) split(arg, rest []byte, off int) error {
 	return nil
 }
 
+// bad makes the error. It stays a call.
+//
+//go:noinline
 func (r *Request) bad(what string, off, need, have int) error {
 	return &Error{What: what, Op: r.Header.Opcode, Need: need, Off: off, Have: have}
 }
 
-// fail drops what was decoded besides the header.
+// fail drops what was decoded besides the header. It stays a call.
+//
+//go:noinline
 func (r *Request) fail(what string, off, need, have int) error {
 	h := r.Header
 	r.reset()
