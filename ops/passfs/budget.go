@@ -107,17 +107,6 @@ func (fs *FS) install(i *inode, fd int) bool {
 // kill lets go of a forgotten inode. A request that still pins it (a peer
 // that forgets what it uses) keeps the descriptor until it is done.
 func (fs *FS) kill(i *inode) {
-	if i.isDir() && i.mnt.openable && i.state.Load()>>32 != 0 {
-		// A directory below may ask for its parent yet (lookupDots).
-		if fd, err := fs.pin(i); err == nil {
-			i.mu.Lock()
-			if i.handle == "" {
-				i.handle = fs.handleOf(fd)
-			}
-			i.mu.Unlock()
-			fs.unpin(i)
-		}
-	}
 	if i.isDir() && i.held() && i.mnt.openable {
 		// A child may be asked for its parent yet (lookupDots).
 		if fd, err := fs.pin(i); err == nil {
