@@ -100,28 +100,59 @@ var users = []user{
 }
 
 func TestApps(t *testing.T) {
-	base, src := harness.Disk(t), harness.Disk(t)
+	st := newStage(t)
+	m := harness.Serve(t, harness.Disk(t), "-o", "allow_other,default_permissions")
+	for _, sc := range scenes {
+		for _, u := range users {
+			t.Run(sc.name+"/"+u.name, func(t *testing.T) {
+				t.Parallel()
+				st.play(t, m, sc.name, u)
+			})
+		}
+	}
+}
+
+// TestModes repeats the scenes that feel the caches most, in the other ways of
+// caching.
+func TestModes(t *testing.T) {
+	for _, opt := range []string{"--cache=never", "--cache=metadata", "--cache=always", "--direct-io"} {
+		t.Run(opt, func(t *testing.T) {
+			st := newStage(t)
+			m := harness.Serve(t, harness.Disk(t), opt, "-o", "allow_other")
+			for _, name := range []string{"mmap", "sqlite", "links", "unlinked", "tmpfile", "exec", "fifo", "tar"} {
+				t.Run(name, func(t *testing.T) {
+					t.Parallel()
+					st.play(t, m, name, users[1])
+				})
+			}
+		})
+	}
+}
+
+// stage is where scenes run natively, and what they are run with.
+type stage struct{ base, self string }
+
+func newStage(t *testing.T) *stage {
+	t.Helper()
+	base := harness.Disk(t)
 	for _, d := range []string{"native", "scratch"} {
 		if err := os.Mkdir(filepath.Join(base, d), 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
-	self := copySelf(t, base)
-	m := harness.Serve(t, src, "-o", "allow_other,default_permissions")
+	return &stage{base: base, self: copySelf(t, base)}
+}
 
-	for _, sc := range scenes {
-		for _, u := range users {
-			t.Run(sc.name+"/"+u.name, func(t *testing.T) {
-				t.Parallel()
-				sub := sc.name + "-" + u.name
-				native, nt := runScene(t, self, sc.name, u, filepath.Join(base, "native", sub), filepath.Join(base, "scratch", sub+"-n"))
-				served, st := runScene(t, self, sc.name, u, filepath.Join(m.Dir, sub), filepath.Join(base, "scratch", sub+"-m"))
-				t.Logf("native %.2fs, mount %.2fs, report of %d lines", nt.Seconds(), st.Seconds(), bytes.Count(native, []byte("\n")))
-				if d := diff(native, served); d != "" {
-					t.Errorf("the mount (+) differs from native (-):\n%s", d)
-				}
-			})
-		}
+// play runs a scene natively and on m and compares the reports.
+func (st *stage) play(t *testing.T, m *harness.Mount, name string, u user) {
+	t.Helper()
+	sub := name + "-" + u.name
+	scratch := filepath.Join(st.base, "scratch", sub)
+	native, nt := runScene(t, st.self, name, u, filepath.Join(st.base, "native", sub), scratch+"-n")
+	served, mt := runScene(t, st.self, name, u, filepath.Join(m.Dir, sub), scratch+"-m")
+	t.Logf("native %.2fs, mount %.2fs, report of %d lines", nt.Seconds(), mt.Seconds(), bytes.Count(native, []byte("\n")))
+	if d := diff(native, served); d != "" {
+		t.Errorf("the mount (+) differs from native (-):\n%s", d)
 	}
 }
 

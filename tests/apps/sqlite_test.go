@@ -10,7 +10,7 @@ import (
 // journal mode; nothing is lost and nothing is damaged. WAL needs a shared
 // mapping of the -shm file and byte-range locks on it.
 func sqliteScene(s *scene) {
-	const writers, rows = 4, 60
+	const writers, rows = 4, 30
 	for _, mode := range []string{"delete", "truncate", "persist", "wal"} {
 		db := mode + ".db"
 		s.say("%s", s.run("sqlite3", db, "PRAGMA journal_mode="+mode+"; CREATE TABLE t(id INTEGER PRIMARY KEY, w INT, n INT, b BLOB); CREATE INDEX i ON t(w, n);"))
@@ -23,7 +23,7 @@ func sqliteScene(s *scene) {
 				// BEGIN IMMEDIATE: a writer that waits instead of one that
 				// finds its snapshot outdated.
 				fmt.Fprintf(&in, "BEGIN IMMEDIATE; INSERT INTO t(w, n, b) VALUES(%d, %d, randomblob(700)); COMMIT;\n", w, n)
-				if n%20 == 19 {
+				if n%10 == 9 {
 					fmt.Fprintf(&in, "SELECT count(*) FROM t WHERE w = %d;\n", w)
 				}
 			}

@@ -53,8 +53,8 @@ func TestIdleMemory(t *testing.T) {
 		}
 		rss := procStatus(t, m.Process.Pid, "VmRSS")
 		t.Logf("after %s: VmRSS %d kB, %d threads", use, rss, procStatus(t, m.Process.Pid, "Threads"))
-		// 15,000 inodes known to the kernel, and a few touched slots of 1 MiB.
-		if rss >= 24000 {
+		// 6,000 inodes known to the kernel, and a few touched slots of 1 MiB.
+		if rss >= 16000 {
 			t.Errorf("after %s the server takes %d kB", use, rss)
 		}
 	}
@@ -100,7 +100,7 @@ func ctxSwitches(t *testing.T, pid int) int {
 	return sum
 }
 
-// trees makes 5,000 files in one directory, 5,000 in a hundred, and 5,000 down
+// trees makes 2,000 files in one directory, 2,000 in a hundred, and 2,000 down
 // a path of a hundred directories, owned by uid.
 func trees(t *testing.T, root string, uid int) {
 	t.Helper()
@@ -113,7 +113,7 @@ func trees(t *testing.T, root string, uid int) {
 				t.Fatal(err)
 			}
 		}
-		for k := range 50 {
+		for k := range 20 {
 			for _, f := range []string{fmt.Sprintf("%s/f%d", deep, k), fmt.Sprintf("%s/f%d", wide, k), fmt.Sprintf("flat/f%d-%d", i, k)} {
 				if err := os.WriteFile(filepath.Join(root, f), []byte(f), 0o644); err != nil {
 					t.Fatal(err)
