@@ -34,6 +34,9 @@ func cstr(name []byte, buf *nameBuf) *byte {
 // emptyPath is the path of an *at call that means its descriptor.
 var emptyPath [1]byte
 
+// errno returns e as an error, nil for 0.
+//
+//go:noinline
 func errno(e unix.Errno) error {
 	if e != 0 {
 		return e
@@ -117,6 +120,8 @@ func readlinkFD(fd int, dst []byte) (int, error) {
 
 // fdName writes fd in decimal as a C string into b: its name below
 // /proc/self/fd.
+//
+//go:noinline
 func fdName(fd int, b *[12]byte) *byte {
 	i := len(b) - 1
 	b[i] = 0
