@@ -447,3 +447,50 @@ func TestParallel(t *testing.T) {
 		t.Error(a, e)
 	}
 }
+
+// TestLeases: an open that has to wait for a lease in the source waits by
+// itself, not with a reader.
+func TestLeases(t *testing.T) {
+	w, id := fileWire(t, nil, "data")
+	lease, err := unix.Open(filepath.Join(w.dir, "f"), unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	end := sync.OnceFunc(func() { unix.Close(lease) })
+	defer end()
+	if _, err := unix.FcntlInt(uintptr(lease), unix.F_SETLEASE, unix.F_RDLCK); err != nil {
+		t.Fatal(err)
+	}
+	in := protocol.OpenIn{Flags: unix.O_WRONLY | unix.O_NONBLOCK}
+	if _, e := w.wait(w.send(protocol.OpOpen, id, who{}, nil, protocol.BytesOf(&in))); e != unix.EAGAIN {
+		t.Error("O_NONBLOCK:", e)
+	}
+	var all []chan []byte
+	for range 20 {
+		in := protocol.OpenIn{Flags: unix.O_WRONLY}
+		all = append(all, w.send(protocol.OpOpen, id, who{}, nil, protocol.BytesOf(&in)))
+	}
+	w.interrupt(w.unique.Load())
+	if _, e := w.wait(all[19]); e != unix.EINTR {
+		t.Error("interrupted:", e)
+	}
+	if _, e := w.getattr(id); e != 0 {
+		t.Error("meanwhile:", e)
+	}
+	waits(t, all[0])
+	end()
+	for _, c := range all[:19] {
+		b, e := w.wait(c)
+		if e != 0 {
+			t.Fatal(e)
+		}
+		f, err := w.fs.file(viewOf[protocol.OpenOut](t, b).Fh)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if fl, err := unix.FcntlInt(uintptr(f.fd), unix.F_GETFL, 0); err != nil || fl&unix.O_NONBLOCK != 0 {
+			t.Errorf("flags %#x, %v", fl, err)
+		}
+		w.fs.put(f)
+	}
+}

@@ -341,17 +341,18 @@ func (s *lockSet) try(fs *FS, q *lockReq) error {
 
 // lockFD opens i for an owner's locks. A write lock takes a descriptor that
 // may write, and which kind is asked for later is not known: the mode of a
-// descriptor cannot be changed without losing its locks.
+// descriptor cannot be changed without losing its locks. A lease in the source
+// must not hold up the others here.
 func (fs *FS) lockFD(i *inode) (int, error) {
-	fd, err := fs.reopen(i, unix.O_RDWR)
+	fd, err := fs.reopen(i, unix.O_RDWR|unix.O_NONBLOCK)
 	if err == unix.EPERM { // append-only
-		fd, err = fs.reopen(i, unix.O_RDWR|unix.O_APPEND)
+		fd, err = fs.reopen(i, unix.O_RDWR|unix.O_NONBLOCK|unix.O_APPEND)
 	}
 	if err != nil {
-		fd, err = fs.reopen(i, unix.O_RDONLY)
+		fd, err = fs.reopen(i, unix.O_RDONLY|unix.O_NONBLOCK)
 	}
 	if err != nil {
-		fd, err = fs.reopen(i, unix.O_WRONLY)
+		fd, err = fs.reopen(i, unix.O_WRONLY|unix.O_NONBLOCK)
 	}
 	if err == unix.EMFILE || err == unix.ENFILE {
 		err = unix.ENOLCK

@@ -1,6 +1,7 @@
 package passfs
 
 import (
+	"runtime"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -50,19 +51,61 @@ func (fs *FS) Open(r *ops.Request, in *protocol.OpenIn, out *protocol.OpenOut) e
 	if flags&unix.O_TRUNC != 0 {
 		fs.fsetid(r, in.OpenFlags&protocol.OpenKillSuidgid == 0)
 	}
-	fd, err := fs.reopen(i, flags)
+	err = fs.openNow(i, flags, in, out)
+	if err == unix.EAGAIN && in.Flags&unix.O_NONBLOCK == 0 {
+		return fs.openLater(r, i, flags, in, out)
+	}
+	return err
+}
+
+// openLater opens a file that somebody in the source holds a lease on, who has
+// up to fs.lease-break-time to give it up, 45 s. No reader waits with it.
+func (fs *FS) openLater(r *ops.Request, i *inode, flags int, in *protocol.OpenIn, out *protocol.OpenOut) error {
+	t := &fs.locks
+	if t.waiters.Add(1) > t.maxWaiters(r) {
+		t.waiters.Add(-1)
+		return unix.EAGAIN
+	}
+	r.Detach()
+	go func() {
+		if flags&unix.O_TRUNC != 0 && in.OpenFlags&protocol.OpenKillSuidgid != 0 {
+			runtime.LockOSThread() // for good: it ends with its goroutine
+			setCap(unix.CAP_FSETID, false)
+		}
+		err := error(unix.EAGAIN)
+		for d := pollMin; err == unix.EAGAIN; d = min(2*d, pollMax) {
+			time.Sleep(d)
+			if r.Interrupted() {
+				err = unix.EINTR
+			} else {
+				err = fs.openNow(i, flags, in, out)
+			}
+		}
+		t.waiters.Add(-1)
+		r.Finish(0, err)
+	}()
+	return ops.Later
+}
+
+// openNow opens i, EAGAIN if that would have to wait.
+func (fs *FS) openNow(i *inode, flags int, in *protocol.OpenIn, out *protocol.OpenOut) error {
+	fd, err := fs.reopen(i, flags|unix.O_NONBLOCK)
 	if err == unix.EPERM && flags&unix.O_NOATIME != 0 {
 		// The caller may, but the server is neither the owner nor root.
 		flags &^= unix.O_NOATIME
-		fd, err = fs.reopen(i, flags)
+		fd, err = fs.reopen(i, flags|unix.O_NONBLOCK)
 	}
 	if err == unix.EPERM && in.Flags&unix.O_APPEND != 0 {
 		// An append-only file (chattr +a) opens for writing with O_APPEND
 		// only; nothing but appending is possible then.
-		fd, err = fs.reopen(i, flags|unix.O_APPEND)
+		flags |= unix.O_APPEND
+		fd, err = fs.reopen(i, flags|unix.O_NONBLOCK)
 	}
 	if err != nil {
 		return err
+	}
+	if in.Flags&unix.O_NONBLOCK == 0 { // some files of /proc and /sys mind
+		unix.FcntlInt(uintptr(fd), unix.F_SETFL, flags&(unix.O_NOATIME|unix.O_APPEND))
 	}
 	i.opened(fd)
 	if err := fs.newFile(i, fd, in.Flags, out); err != nil {
