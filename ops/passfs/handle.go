@@ -123,16 +123,19 @@ func (fs *FS) handleOf(fd int) string { return nameToHandle(fd) }
 // canComeBack reports whether i can be opened again once fd, its descriptor,
 // is closed. Called with budget.mu held.
 func (fs *FS) canComeBack(i *inode, fd int) bool {
-	var st unix.Statx_t
-	if statxFD(fd, &st) != nil || st.Nlink == 0 {
-		return false // only the descriptor keeps it alive, or an open file
-	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if i.handle == "" {
+		// Now or never; also to recognise the file by later.
 		i.handle = fs.handleOf(fd)
 	}
-	return i.handle != "" && i.mnt.openable || len(i.files) > 0 || i.parent != nil && i.name != ""
+	if len(i.files) > 0 {
+		return true // closing sees to it when that goes
+	}
+	if unlinked(fd) {
+		return false // only the descriptor keeps it alive
+	}
+	return i.handle != "" && i.mnt.openable || i.parent != nil && i.name != ""
 }
 
 // comeBack opens a new O_PATH descriptor on i.

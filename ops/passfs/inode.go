@@ -25,6 +25,9 @@ type key struct {
 	bsec, bnsec uint64
 }
 
+// keyOf returns the identity that st tells.
+//
+//go:noinline
 func keyOf(st *unix.Statx_t) key {
 	k := key{dev: uint64(st.Dev_major)<<32 | uint64(st.Dev_minor), ino: st.Ino}
 	if st.Mask&unix.STATX_MNT_ID != 0 {
@@ -103,10 +106,11 @@ func (fs *FS) closing(i *inode, fd int) {
 	i.mu.Unlock()
 }
 
-// unlinked reports whether the file behind fd has no name left.
+// unlinked reports whether the file behind fd has no name left, as far as can
+// be told.
 func unlinked(fd int) bool {
 	var st unix.Statx_t
-	return statxFD(fd, &st) == nil && st.Nlink == 0
+	return statxFD(fd, &st) != nil || st.Nlink == 0
 }
 
 // byName reports whether the inode can only be found again by name.

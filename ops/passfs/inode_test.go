@@ -429,3 +429,49 @@ func TestCopyUp(t *testing.T) {
 		}
 	}
 }
+
+// TestOpenUnlinked: files without a name, open beyond the budget, cost their
+// own descriptor and no more, and outlive it.
+func TestOpenUnlinked(t *testing.T) {
+	both(t, func(t *testing.T, before func(*FS)) {
+		dir := t.TempDir()
+		o := DefaultOptions()
+		o.MaxFDs = 16
+		w := newWire(t, dir, &o, before)
+		const files = 60
+		var es []*protocol.EntryOut
+		var fhs []uint64
+		me := who{uint32(os.Geteuid()), uint32(os.Getegid())}
+		for i := range files {
+			name := fmt.Sprint("f", i)
+			e, op, err := w.create(1, name, me, protocol.CreateIn{Flags: unix.O_RDWR | unix.O_CREAT, Mode: unix.S_IFREG | 0o600})
+			if err != 0 {
+				t.Fatal(err)
+			}
+			if _, err := w.call(protocol.OpUnlink, 1, who{}, cname(name)); err != 0 {
+				t.Fatal(err)
+			}
+			es, fhs = append(es, e), append(fhs, op.Fh)
+		}
+		check := func(when string) {
+			t.Helper()
+			for i, e := range es {
+				if a, err := w.getattr(e.Nodeid); err != 0 || a.Attr.Nlink != 0 || a.Attr.Ino != e.Attr.Ino {
+					t.Errorf("%s: f%d: %v", when, i, err)
+				}
+			}
+		}
+		check("open")
+		if n := w.fs.budget.used.Load(); n > files+8 {
+			t.Errorf("%d descriptors for %d open files", n, files)
+		}
+		for i, e := range es {
+			w.release(e.Nodeid, fhs[i], false)
+		}
+		check("closed")
+		for _, e := range es {
+			w.forget(e.Nodeid, 1)
+		}
+		w.settle(0)
+	})
+}
