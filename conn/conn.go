@@ -1,7 +1,6 @@
 package conn
 
 import (
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -42,7 +41,7 @@ type Conn struct {
 	ended atomic.Bool
 	quit  chan struct{} // closed for Serve
 
-	mu       sync.Mutex
+	mu       mutex
 	parked   []*Thread
 	clones   []Device // every clone opened
 	spare    []Device // clones whose thread left

@@ -1,7 +1,6 @@
 package conn
 
 import (
-	"sync"
 	"sync/atomic"
 
 	"github.com/fusewire/fusewire/protocol"
@@ -46,7 +45,7 @@ const (
 // processed before the request it is for, which another reader has in hand.
 type earlyInterrupts struct {
 	n  atomic.Int32
-	mu sync.Mutex
+	mu mutex
 	id [earlyMax]uint64
 	at [earlyMax]int64
 }

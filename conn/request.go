@@ -1,7 +1,6 @@
 package conn
 
 import (
-	"sync"
 	"sync/atomic"
 
 	"github.com/fusewire/fusewire/protocol"
@@ -46,7 +45,7 @@ type Request struct {
 
 	// mu: a request that is resent while it is in service changes id (and
 	// maybe channel) under the reply's feet, see resend.go.
-	mu      sync.Mutex
+	mu      mutex
 	resends atomic.Uint32
 	sealed  bool
 	moved   atomic.Pointer[Device] // the channel it was resent on

@@ -22,13 +22,20 @@ func helpText() []byte {
 		b = append(append(b, l.help...), '\n')
 	}
 	b = append(b, "  -o NAME[=VALUE],...             each of the above (allow_other, cache=never, ...), and:\n"...)
-	return wrapWords(b)
+	var words []string
+	for i := range mountFlags {
+		words = append(words, mountFlags[i].name)
+	}
+	b = wrap(b, append(words, "(as mount(8); default nosuid nodev)"))
+	b = wrap(b, append(forOthers[:len(forOthers):len(forOthers)], "comment= user= x-* (no effect here)"))
+	return append(b, "\nUnmount with umount MNT or fusermount3 -u MNT, or end it with SIGTERM.\n"+
+		"SIGUSR1 prints what is in service. Exit status: 0, 1 on failure, 2 on wrong usage.\n"...)
 }
 
-// wrapWords appends the words that -o knows besides, and the notes at the end.
-func wrapWords(b []byte) []byte {
+// wrap appends words on lines of 78 columns.
+func wrap(b []byte, words []string) []byte {
 	col := 0
-	put := func(w string) {
+	for _, w := range words {
 		if col == 0 || col+1+len(w) > 78 {
 			if col > 0 {
 				b = append(b, '\n')
@@ -39,16 +46,5 @@ func wrapWords(b []byte) []byte {
 		b = append(append(b, ' '), w...)
 		col += 1 + len(w)
 	}
-	for i := range mountFlags {
-		put(mountFlags[i].name)
-	}
-	put("(as mount(8); default nosuid nodev)")
-	b = append(b, '\n')
-	col = 0
-	for _, w := range forOthers {
-		put(w)
-	}
-	put("comment= user= x-* (no effect here)")
-	return append(b, "\n\nUnmount with umount MNT or fusermount3 -u MNT, or end it with SIGTERM.\n"+
-		"SIGUSR1 prints what is in service. Exit status: 0, 1 on failure, 2 on wrong usage.\n"...)
+	return append(b, '\n')
 }

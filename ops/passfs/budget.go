@@ -1,7 +1,6 @@
 package passfs
 
 import (
-	"sync"
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
@@ -32,7 +31,7 @@ type budget struct {
 	used    atomic.Int32 // descriptors counted by takeFD
 	evicted atomic.Int64 // inodes alive without any descriptor now, roughly
 
-	mu   sync.Mutex
+	mu   mutex
 	hand *inode
 	n    int
 }

@@ -2,7 +2,6 @@ package passfs
 
 import (
 	"bytes"
-	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -16,7 +15,7 @@ type dir struct {
 	i  *inode
 	fd int
 
-	mu     sync.Mutex // one READDIR at a time; the position is the handle's
+	mu     mutex // one READDIR at a time; the position is the handle's
 	closed bool
 	pos    uint64 // cookie of the entry at buf[lo]
 	buf    []byte // entries read from the source; nil: none
@@ -28,7 +27,7 @@ const dirBufSize = 32 << 10
 
 // dirBufs keeps a few buffers for the next directory.
 type dirBufs struct {
-	mu   sync.Mutex
+	mu   mutex
 	free [][]byte
 }
 

@@ -1,7 +1,6 @@
 package passfs
 
 import (
-	"sync"
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
@@ -32,7 +31,7 @@ type file struct {
 type fileTable struct {
 	rows atomic.Pointer[[]*fileRow]
 
-	mu   sync.Mutex
+	mu   mutex
 	free []uint32 // indexes of free slots, the last freed first
 	used []uint32 // uses by index
 }

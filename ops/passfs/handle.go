@@ -1,7 +1,6 @@
 package passfs
 
 import (
-	"sync"
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
@@ -20,7 +19,7 @@ type mount struct {
 const maxMounts = 64
 
 type mounts struct {
-	mu  sync.Mutex
+	mu  mutex
 	m   map[uint64]*mount
 	fds int
 }

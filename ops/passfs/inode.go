@@ -1,7 +1,6 @@
 package passfs
 
 import (
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -52,7 +51,7 @@ type inode struct {
 	// The CLOCK ring, guarded by budget.mu.
 	next, prev *inode
 
-	mu     sync.Mutex
+	mu     mutex
 	handle string // file handle; taken once, before the descriptor goes
 	parent *inode // where it was seen last; nil when that name is gone
 	name   string // "" when it is not needed (the mount has file handles)
@@ -78,16 +77,19 @@ func (i *inode) opened(fd int) {
 // this descriptor alone gets another hold first.
 func (fs *FS) closing(i *inode, fd int) {
 	i.mu.Lock()
-	if i.state.Load()>>32 == 0 && len(i.files) == 1 {
-		// Made by CREATE and never looked at since, or evicted meanwhile.
-		if i.handle == "" {
+	pinned := false
+	if len(i.files) == 1 {
+		held := i.state.Load()>>32 != 0
+		if !held && i.handle == "" {
+			// Made by CREATE and never looked at since, or evicted meanwhile.
 			i.handle = fs.handleOf(fd)
 		}
-		if i.handle == "" || !i.mnt.openable || unlinked(fd) {
+		// A hold may be about to be evicted because of this file: a pin, until
+		// the file is out of the list, is not.
+		if held || i.handle == "" || !i.mnt.openable || unlinked(fd) {
 			i.mu.Unlock()
-			if _, err := fs.pin(i); err == nil {
-				fs.unpin(i)
-			}
+			_, err := fs.pin(i)
+			pinned = err == nil
 			i.mu.Lock()
 		}
 	}
@@ -104,6 +106,9 @@ func (fs *FS) closing(i *inode, fd int) {
 	}
 	i.opens.Store(int32(len(i.files)))
 	i.mu.Unlock()
+	if pinned {
+		fs.unpin(i)
+	}
 }
 
 // unlinked reports whether the file behind fd has no name left, as far as can
@@ -153,7 +158,7 @@ func (i *inode) removed(dir *inode, name []byte) {
 const nShards = 64
 
 type shard struct {
-	mu sync.Mutex
+	mu mutex
 	m  map[key]*inode
 	_  [48]byte // one cache line each
 }

@@ -2,7 +2,6 @@ package passfs
 
 import (
 	"math"
-	"sync"
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
@@ -44,7 +43,7 @@ type lockTable struct {
 	waiters atomic.Int32
 	limit   atomic.Int32 // of waiters; 0: not known yet
 
-	mu sync.Mutex
+	mu mutex
 	m  map[*inode]*lockSet
 
 	graph waitGraph
@@ -57,7 +56,7 @@ type lockSet struct {
 	i     *inode
 	users int // guarded by lockTable.mu: requests and waiters that hold it
 
-	mu     sync.Mutex
+	mu     mutex
 	owners map[uint64]*lockOwner
 	flocks map[*file]uint32 // F_RDLCK or F_WRLCK
 	queue  []*waiter

@@ -1,7 +1,6 @@
 package passfs
 
 import (
-	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -96,7 +95,7 @@ func (fs *FS) interrupt(w *waiter) {
 
 // waitGraph says which owner waits for which, across inodes.
 type waitGraph struct {
-	mu sync.Mutex
+	mu mutex
 	m  map[uint64]edge
 }
 
@@ -172,7 +171,7 @@ func (g *waitGraph) leave(q *lockReq) {
 // poller tries again for those whom somebody outside is in the way of. It is
 // a goroutine only while there are any.
 type poller struct {
-	mu      sync.Mutex
+	mu      mutex
 	running bool
 	asked   bool // somebody waits for the next round
 	fresh   bool // ... who has not waited for one yet: be quick again
