@@ -1,0 +1,169 @@
+package conn
+
+import (
+	"testing"
+	"time"
+
+	"github.com/fusewire/fusewire/protocol"
+	"golang.org/x/sys/unix"
+)
+
+// intr sends the INTERRUPT of the request with this id.
+func (s *session) intr(unique uint64) {
+	s.sendAs(unique&^protocol.UniqueResend|1, protocol.OpInterrupt, 0, protocol.BytesOf(&protocol.InterruptIn{Unique: unique}))
+}
+
+// TestInterrupt interrupts requests while they are in service.
+func TestInterrupt(t *testing.T) {
+	s := serving(t, &funcs{serve: func(r *Request) {
+		r.OnInterrupt(func(r *Request) { _ = r.ReplyError(unix.EINTR) })
+		r.Detach()
+	}}, nil)
+	for range 50 {
+		u := s.getattr(1)
+		eventually(t, "in service", func() bool { return s.c.Stats().InFlight == 1 })
+		s.intr(u)
+		s.want(u, unix.EINTR)
+		eventually(t, "over", func() bool { return s.c.Stats().InFlight == 0 })
+	}
+}
+
+// TestInterruptEarly has the INTERRUPT processed before its request, which two
+// readers can do, and after its end.
+func TestInterruptEarly(t *testing.T) {
+	s := serving(t, &funcs{serve: func(r *Request) {
+		if r.Interrupted() {
+			_ = r.ReplyError(unix.EINTR)
+			return
+		}
+		_ = r.ReplyError(unix.EPERM)
+	}}, nil)
+	for range 20 {
+		next := s.unique + 2
+		s.intr(next)
+		eventually(t, "remembered", func() bool { return s.c.early.n.Load() == 1 })
+		s.want(s.getattr(1), unix.EINTR)
+		s.want(s.getattr(1), unix.EPERM) // the slot is clean again
+		s.intr(s.unique)                 // late
+		eventually(t, "late one remembered", func() bool { return s.c.early.n.Load() == 1 })
+		if !s.c.early.take(s.unique) {
+			t.Fatal("another id was remembered")
+		}
+	}
+}
+
+// TestInterruptFlood sends more INTERRUPTs for unknown requests than are
+// remembered: the others go back to the kernel.
+func TestInterruptFlood(t *testing.T) {
+	s := serving(t, &funcs{}, nil)
+	back := 0
+	for i := range 100 {
+		u := uint64(1000 + 2*i)
+		s.intr(u)
+		eventually(t, "processed", func() bool { return s.c.Stats().Interrupts == uint64(i+1) })
+		if i < earlyMax {
+			continue
+		}
+		h, _ := s.recv()
+		if h.Unique != u|1 || h.Error != -int32(unix.EAGAIN) {
+			t.Fatalf("%+v", h)
+		}
+		back++
+	}
+	if st := s.c.Stats(); st.Requeued != uint64(back) || back != 100-earlyMax {
+		t.Errorf("%d requeued, %d came back", st.Requeued, back)
+	}
+}
+
+// TestEndInterrupts checks that requests in service are told of the end.
+func TestEndInterrupts(t *testing.T) {
+	told := make(chan error, 1)
+	s := serving(t, &funcs{serve: func(r *Request) {
+		r.OnInterrupt(func(r *Request) { told <- r.ReplyError(unix.EINTR) })
+		r.Detach()
+	}}, nil)
+	s.getattr(1)
+	eventually(t, "in service", func() bool { return s.c.Stats().InFlight == 1 })
+	if err := s.wait(); err != nil {
+		t.Error(err)
+	}
+	if err := <-told; err != unix.ENOENT {
+		t.Errorf("reply after the end: %v", err)
+	}
+}
+
+// TestResend checks that a request resent while it is in service is served once,
+// and answered under its new id.
+func TestResend(t *testing.T) {
+	served := make(chan *Request, 4)
+	s := serving(t, &funcs{serve: func(r *Request) {
+		r.Detach()
+		served <- r
+	}}, nil)
+	u := s.getattr(1)
+	r := <-served
+	for i := range 3 {
+		s.sendAs(u|protocol.UniqueResend, protocol.OpGetattr, 1, make([]byte, 16))
+		eventually(t, "copy dropped", func() bool { return s.c.Stats().Resent == uint64(i+1) })
+	}
+	if len(served) != 0 {
+		t.Fatal("served twice")
+	}
+	s.intr(u | protocol.UniqueResend)
+	eventually(t, "interrupted under the new id", r.Interrupted)
+	_ = r.ReplyError(unix.EPERM)
+	s.want(u|protocol.UniqueResend, unix.EPERM)
+
+	// one whose first delivery was answered, or lost, is served
+	u += 2
+	s.unique = u
+	s.sendAs(u|protocol.UniqueResend, protocol.OpGetattr, 1, make([]byte, 16))
+	r = <-served
+	if r.Unique() != u {
+		t.Errorf("Unique %#x, want %#x", r.Unique(), u)
+	}
+	_ = r.ReplyError(unix.EPERM)
+	s.want(u|protocol.UniqueResend, unix.EPERM)
+}
+
+// TestNotify checks the nine notifications byte by byte through their decoder.
+func TestNotify(t *testing.T) {
+	s := serving(t, &funcs{}, nil)
+	c := s.c
+	for _, n := range []struct {
+		send func() error
+		want string
+	}{
+		{func() error { return c.NotifyPoll(5) }, "NOTIFY POLL (kh=0x5)"},
+		{func() error { return c.NotifyInvalInode(7, -1, 0) }, "NOTIFY INVAL_INODE (ino=7 off=-1 len=0)"},
+		{func() error { return c.NotifyInvalEntry(1, []byte("a b"), true) }, `NOTIFY INVAL_ENTRY (parent=1 namelen=3 flags=EXPIRE_ONLY) name="a b"`},
+		{func() error { return c.NotifyDelete(1, 9, []byte("x")) }, `NOTIFY DELETE (parent=1 child=9 namelen=1) name="x"`},
+		{func() error { return c.NotifyStore(3, 4096, []byte("data")) }, "NOTIFY STORE (nodeid=3 offset=4096 size=4) data=4"},
+		{func() error { return c.NotifyRetrieve(99, 3, 0, 10) }, "NOTIFY RETRIEVE (notify_unique=99 nodeid=3 offset=0 size=10)"},
+		{func() error { return c.NotifyResend() }, "NOTIFY RESEND"},
+		{func() error { return c.NotifyIncEpoch() }, "NOTIFY INC_EPOCH"},
+		{func() error { return c.NotifyPrune([]uint64{3, 4}) }, "NOTIFY PRUNE (count=2) nodeids=[3 4]"},
+	} {
+		if err := n.send(); err != nil {
+			t.Fatalf("%s: %v", n.want, err)
+		}
+		k, err := unix.Read(s.fd, s.buf)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var m protocol.Notify
+		if err := m.Decode(s.buf[:k]); err != nil {
+			t.Fatalf("%s: %v", n.want, err)
+		}
+		if got := string(m.AppendText(nil)); got != n.want {
+			t.Errorf("got %s, want %s", got, n.want)
+		}
+	}
+	if err := s.wait(); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.NotifyResend(); err != ErrUnmounted {
+		t.Errorf("after the end: %v", err)
+	}
+	time.Sleep(time.Millisecond)
+}
