@@ -43,6 +43,7 @@ type ioctler interface {
 // speaks its protocol. It has a descriptor of its own, so the one it was made
 // from may be closed at any time.
 type FuseDevice struct {
+	_    [0]func() // not comparable: no code for it
 	fd   int
 	sock bool
 }

@@ -38,6 +38,7 @@ const (
 // Mount is one mount made (or taken over, /dev/fd/N) by NewMount. Its methods
 // may be used from any goroutine, but none from a thread that serves it.
 type Mount struct {
+	_    [0]func() // not comparable: no code for it
 	fd   int
 	dir  string // as the kernel knows it: absolute, no symlinks
 	how  way

@@ -9,6 +9,7 @@ import (
 
 // counters of rare events, and requests of threads that ended.
 type counters struct {
+	_ [0]func() // not comparable: no code for it
 	requests, errors, malformed, interrupts, requeued, resent, double, lost, refused,
 	unanswered, panics, detached, readErrors, starved, notifies atomic.Uint64
 }

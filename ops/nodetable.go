@@ -10,6 +10,7 @@ import (
 
 // nodeTable is what is behind Nodes.
 type nodeTable struct {
+	_    [0]func() // not comparable: no code for it
 	dir  atomic.Pointer[[]*nodeChunk]
 	root atomic.Pointer[object]
 	live atomic.Int64
@@ -35,6 +36,7 @@ type nodeChunk [chunkSlots]nodeSlot
 // nodeSlot. A slot is free when its count is 0; its use is that of the next
 // node then. link is under the table's mu.
 type nodeSlot struct {
+	_     [0]func()     // not comparable: no code for it
 	state atomic.Uint64 // use, count
 	v     atomic.Pointer[object]
 	link  uint32 // free: the next free slot. Else: lookups beyond count, in carryUnits

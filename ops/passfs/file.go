@@ -8,6 +8,7 @@ import (
 
 // file is an open regular file: what a fh stands for.
 type file struct {
+	_     [0]func() // not comparable: no code for it
 	fh    uint64
 	fd    int
 	flags uint32 // of OPEN or CREATE, as the caller gave them

@@ -18,18 +18,18 @@ func (s *lockSet) tryFlock(q *lockReq) error {
 		switch err := unix.Flock(q.f.fd, how|unix.LOCK_NB); err {
 		case nil:
 			if q.typ == unix.F_UNLCK {
-				delete(s.flocks, q.f)
+				delete(s.flocks, q.f.fh)
 				return nil
 			}
 			if s.flocks == nil {
-				s.flocks = make(map[*file]uint32)
+				s.flocks = make(map[uint64]uint32)
 			}
-			s.flocks[q.f] = q.typ
+			s.flocks[q.f.fh] = q.typ
 			q.f.locked.Store(true)
 			return nil
 		case unix.EINTR:
 		case unix.EAGAIN:
-			delete(s.flocks, q.f)
+			delete(s.flocks, q.f.fh)
 			q.local = false
 			for _, typ := range s.flocks {
 				if typ == unix.F_WRLCK || q.typ == unix.F_WRLCK {

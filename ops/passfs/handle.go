@@ -8,6 +8,7 @@ import (
 
 // mount is one mount of the source: the one SRC lies on, or one inside it.
 type mount struct {
+	_        [0]func() // not comparable: no code for it
 	id       uint64
 	fd       int  // a real descriptor on it, for open_by_handle_at and syncfs; -1: none
 	openable bool // file handles can be opened

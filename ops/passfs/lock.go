@@ -44,7 +44,7 @@ type lockTable struct {
 	limit   atomic.Int32 // of waiters; 0: not known yet
 
 	mu mutex
-	m  map[*inode]*lockSet
+	m  map[uint64]*lockSet // by nodeid
 
 	graph waitGraph
 	poll  poller
@@ -58,7 +58,7 @@ type lockSet struct {
 
 	mu     mutex
 	owners map[uint64]*lockOwner
-	flocks map[*file]uint32 // F_RDLCK or F_WRLCK
+	flocks map[uint64]uint32 // by fh: F_RDLCK or F_WRLCK
 	queue  []*waiter
 }
 
@@ -73,7 +73,8 @@ type lockOwner struct {
 
 // lockReq is one request for a lock.
 type lockReq struct {
-	f          *file // flock(2) if flock is set; else only to open by
+	_          [0]func() // not comparable: no code for it
+	f          *file     // flock(2) if flock is set; else only to open by
 	flock      bool
 	owner      uint64
 	typ        uint32 // F_RDLCK, F_WRLCK, F_UNLCK
@@ -93,16 +94,16 @@ func (t *lockTable) hold(i *inode, create bool) *lockSet {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	s := t.m[i]
+	s := t.m[i.nodeid]
 	if s == nil {
 		if !create {
 			return nil
 		}
 		if t.m == nil {
-			t.m = make(map[*inode]*lockSet)
+			t.m = make(map[uint64]*lockSet)
 		}
 		s = &lockSet{t: t, i: i}
-		t.m[i] = s
+		t.m[i.nodeid] = s
 		t.sets.Store(int32(len(t.m)))
 	}
 	s.users++
@@ -115,8 +116,8 @@ func (t *lockTable) let(s *lockSet) {
 	defer t.mu.Unlock()
 	s.users--
 	// With no user left nobody is inside s.mu, or can get there.
-	if s.users == 0 && len(s.owners) == 0 && len(s.flocks) == 0 && len(s.queue) == 0 && t.m[s.i] == s {
-		delete(t.m, s.i)
+	if s.users == 0 && len(s.owners) == 0 && len(s.flocks) == 0 && len(s.queue) == 0 && t.m[s.i.nodeid] == s {
+		delete(t.m, s.i.nodeid)
 		t.sets.Store(int32(len(t.m)))
 	}
 }
@@ -382,7 +383,7 @@ func (t *lockTable) dropOwner(fs *FS, i *inode, owner uint64) {
 func (t *lockTable) done(fs *FS) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for i, s := range t.m {
+	for id, s := range t.m {
 		s.mu.Lock()
 		for _, o := range s.owners {
 			fs.closeFD(o.fd)
@@ -390,7 +391,7 @@ func (t *lockTable) done(fs *FS) {
 		s.owners, s.flocks = nil, nil
 		s.mu.Unlock()
 		if s.users == 0 {
-			delete(t.m, i)
+			delete(t.m, id)
 		}
 	}
 	t.sets.Store(int32(len(t.m)))

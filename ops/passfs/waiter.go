@@ -10,6 +10,7 @@ import (
 
 // waiter is a SETLKW that waits. Its fields are guarded by s.mu.
 type waiter struct {
+	_ [0]func() // not comparable: no code for it
 	lockReq
 	r *ops.Request
 	s *lockSet
