@@ -19,8 +19,8 @@ type server struct {
 }
 
 // event is what serve waits for: a signal, or if that is 0 the end of service
-// with err, or its beginning (isReady). A select over three channels would be
-// 16 KB of program.
+// with err, or its beginning (isReady). One channel is less program than a
+// select over three.
 type event struct {
 	sig unix.Signal
 	err error
