@@ -44,6 +44,7 @@ type Mount struct {
 	how  way
 	id   int    // mount id, -1 unknown
 	dev  uint64 // st_dev, 0 unknown
+	uniq uint64 // mount id that is never reused (since 6.8), 0 unknown
 	tool string // path of the fusermount that made it
 	sock int    // its socket, held open for AutoUnmount, else -1
 	pid  int    // that process, to be waited for, else 0
@@ -172,6 +173,9 @@ func mountpoint(dir string) (path string, mode uint32, err error) {
 	if err != nil {
 		return "", 0, &Error{Op: "mount", Path: dir, Err: err, Detail: "cannot resolve the mountpoint through /proc/self/fd"}
 	}
+	if path == "/proc" { // what is read there while nobody serves would wait for ever
+		return "", 0, &Error{Op: "mount", Path: dir, Err: unix.EINVAL, Detail: "the server itself needs what is there"}
+	}
 	return path, mode, nil
 }
 
@@ -243,6 +247,12 @@ func (m *Mount) identify(before []mountInfo) (*Mount, error) {
 	if err == nil {
 		m.pick(before, list, fdinfo(m.fd, "fuse_connection"))
 		if m.id >= 0 {
+			if fd, err := openat(m.dir, unix.O_PATH|unix.O_NOFOLLOW); err == nil {
+				if fdinfo(fd, "mnt_id") == m.id {
+					m.uniq = uniqueID(fd)
+				}
+				unix.Close(fd)
+			}
 			return m, nil
 		}
 		err = &Error{Op: "mount", Path: m.dir, Err: unix.ENOENT, Detail: "mounted, but not to be found in /proc/self/mountinfo"}

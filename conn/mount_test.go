@@ -183,6 +183,7 @@ func TestMountRefused(t *testing.T) {
 		{"/dev/fd/x", unix.EINVAL, "not a descriptor number"},
 		{"/dev/fd/-1", unix.EINVAL, "not a descriptor number"},
 		{"/dev/fd/0", unix.EINVAL, "neither /dev/fuse nor a socket"},
+		{"/proc/self/..", unix.EINVAL, "the server itself needs what is there"},
 	} {
 		m, err := NewMount(c.dir, nil)
 		var e *Error
@@ -327,6 +328,36 @@ func TestMountAbort(t *testing.T) {
 		if err := m.Abort(); !errors.Is(err, unix.EBADF) {
 			t.Error(err)
 		}
+	}
+}
+
+// TestMountReplaced: the kernel gives the next mount the numbers of the last,
+// mount id and st_dev, as soon as that is gone.
+func TestMountReplaced(t *testing.T) {
+	if !private(t) {
+		return
+	}
+	dir := t.TempDir()
+	unix.Mount("fusectl", "/sys/fs/fuse/connections", "fusectl", 0, "") // EBUSY: there already
+	for range 10 {
+		old := mounted(t, dir, nil)
+		must(t, unix.Unmount(dir, 0)) // not by old, which keeps the device
+		m := mounted(t, dir, nil)
+		if err := old.Abort(); !errors.Is(err, ErrUnmounted) {
+			t.Errorf("Abort of what is no more: %v", err)
+		}
+		var b [8192]byte
+		if n, err := unix.Read(m.FD(), b[:]); err != nil || n < 40 {
+			t.Fatalf("the mount that took its place was aborted: %d %v", n, err)
+		}
+		must(t, old.Unmount())
+		must(t, old.Detach())
+		if line(t, m.id) == nil {
+			t.Fatal("the mount that took its place was unmounted")
+		}
+		must(t, m.Detach())
+		old.Close()
+		m.Close()
 	}
 }
 

@@ -72,7 +72,7 @@ func (m *Mount) locate(op string) (string, error) {
 	}
 	l := mountByID(list, m.id)
 	if l == nil || l.dev != m.dev {
-		return "", nil // an id is reused once its mount is gone, st_dev tells
+		return "", nil // an id is reused once its mount is gone, st_dev may tell
 	}
 	for i := range list {
 		if list[i].parent == m.id && list[i].point == l.point && list[i].id != m.id {
@@ -85,12 +85,26 @@ func (m *Mount) locate(op string) (string, error) {
 	if err != nil {
 		return "", &Error{Op: op, Path: l.point, Err: err}
 	}
-	id := fdinfo(fd, "mnt_id")
+	id, uniq := fdinfo(fd, "mnt_id"), uniqueID(fd)
 	unix.Close(fd)
 	if id >= 0 && id != m.id {
 		return "", &Error{Op: op, Path: l.point, Err: unix.EBUSY, Detail: "hidden under another mount"}
 	}
+	if uniq != m.uniq && m.uniq != 0 && uniq != 0 {
+		return "", nil // both numbers went to the next FUSE mount, as they do when that comes at once
+	}
 	return l.point, nil
+}
+
+// uniqueID returns the mount id of fd that is never reused, 0 before 6.8. No file
+// system is asked.
+func uniqueID(fd int) uint64 {
+	var st unix.Statx_t
+	err := unix.Statx(fd, "", unix.AT_EMPTY_PATH|unix.AT_STATX_DONT_SYNC, unix.STATX_MNT_ID_UNIQUE, &st)
+	if err != nil || st.Mask&unix.STATX_MNT_ID_UNIQUE == 0 {
+		return 0
+	}
+	return st.Mnt_id
 }
 
 // Abort ends the connection: requests in flight end with ECONNABORTED and the
@@ -104,10 +118,14 @@ func (m *Mount) Abort() error {
 		return &Error{Op: "abort", Path: m.dir, Err: unix.EPERM, Detail: "mounted by the caller: close the device instead"}
 	}
 	name := "/sys/fs/fuse/connections/" + strconv.Itoa(int(unix.Minor(m.dev))) + "/abort"
-	// While our descriptor is attached the number is ours. Once unmounted and
-	// closed it may be given to another, but then m.fd is closed too.
+	// The number is ours as long as the connection lives. It may be another's as
+	// soon as it does not, which the device tells (fs/fuse/dev.c: fuse_dev_poll).
 	if m.fd < 0 {
 		return &Error{Op: "abort", Path: m.dir, Err: unix.EBADF, Detail: "closed"}
+	}
+	p := [1]unix.PollFd{{Fd: int32(m.fd)}}
+	if n, _ := unix.Poll(p[:], 0); n > 0 && p[0].Revents&unix.POLLERR != 0 {
+		return ErrUnmounted
 	}
 	fd, err := openat(name, unix.O_WRONLY)
 	if err == nil {
