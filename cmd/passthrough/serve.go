@@ -55,7 +55,6 @@ func serve(o *options, sig <-chan syscall.Signal, ready int) int {
 		case e.err != isReady:
 			return s.end(e.err)
 		default:
-			unix.Chdir("/")
 			if !o.foreground && !release(ready, logFD) {
 				s.stop() // nobody waits for us any more
 			}
@@ -115,6 +114,7 @@ func (s *server) start() (logFD int, err error) {
 		t = &tracer{}
 		o.channel.Trace = t
 	}
+	unix.Chdir("/") // before there are readers, whose working directories are their own
 	s.c = conn.New(dev, &o.channel)
 	if t != nil {
 		t.c = s.c
