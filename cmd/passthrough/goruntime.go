@@ -26,8 +26,8 @@ func signalIgnored(uint32) bool
 //go:linkname signalRecv os/signal.signal_recv
 func signalRecv() uint32
 
-// notify sends each of sigs to c from now on, and drops what c has no room for.
-// It may be called once.
+// notify sends each of sigs to c from now on. While c has no room one that comes
+// several times counts once, but none is lost. It may be called once.
 func notify(c chan<- unix.Signal, sigs []unix.Signal) {
 	signalEnable(0) // the first call prepares the queue
 	for _, s := range sigs {
@@ -35,11 +35,7 @@ func notify(c chan<- unix.Signal, sigs []unix.Signal) {
 	}
 	go func() {
 		for {
-			s := unix.Signal(signalRecv())
-			select {
-			case c <- s:
-			default:
-			}
+			c <- unix.Signal(signalRecv())
 		}
 	}()
 }

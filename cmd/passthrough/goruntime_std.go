@@ -9,22 +9,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// notify sends each of sigs to c from now on, and drops what c has no room for.
+// notify sends each of sigs to c from now on. While c has no room one that comes
+// several times counts once, but none is lost.
 func notify(c chan<- unix.Signal, sigs []unix.Signal) {
-	all := make(chan os.Signal, cap(c))
 	for _, s := range sigs {
-		signal.Notify(all, s)
-	}
-	go func() {
-		for s := range all {
-			if s, ok := s.(unix.Signal); ok {
-				select {
-				case c <- s:
-				default:
-				}
+		one := make(chan os.Signal, 1)
+		signal.Notify(one, s)
+		go func() {
+			for range one {
+				c <- s
 			}
-		}
-	}()
+		}()
+	}
 }
 
 // ignore has the process ignore sig; ignored reports whether it does.
