@@ -49,11 +49,7 @@ func (fs *FS) statOf(nodeid, fh uint64, has bool, sync int, st *unix.Statx_t) er
 			fs.put(f)
 		}
 	}
-	i, err := fs.inode(nodeid)
-	if err != nil {
-		return err
-	}
-	fd, err := fs.pin(i)
+	i, fd, err := fs.pinned(nodeid)
 	if err != nil {
 		return err
 	}
@@ -262,11 +258,7 @@ func (fs *FS) truncate(i *inode, f *file, size uint64) error {
 
 // Access answers ACCESS, which is sent only without default_permissions.
 func (fs *FS) Access(r *ops.Request, in *protocol.AccessIn) error {
-	i, err := fs.inode(r.Nodeid())
-	if err != nil {
-		return err
-	}
-	fd, err := fs.pin(i)
+	i, fd, err := fs.pinned(r.Nodeid())
 	if err != nil {
 		return err
 	}

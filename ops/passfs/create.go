@@ -206,11 +206,7 @@ func (fs *FS) Tmpfile(r *ops.Request, in *protocol.CreateIn, e *protocol.EntryOu
 	if fs.opt.ReadOnly {
 		return unix.EROFS
 	}
-	dir, err := fs.inode(r.Nodeid())
-	if err != nil {
-		return err
-	}
-	dirfd, err := fs.pin(dir)
+	dir, dirfd, err := fs.pinned(r.Nodeid())
 	if err != nil {
 		return err
 	}

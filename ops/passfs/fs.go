@@ -236,13 +236,20 @@ func (fs *FS) inode(nodeid uint64) (*inode, error) {
 	return nil, unix.ESTALE
 }
 
-// Statfs answers for the file system the inode lies on.
-func (fs *FS) Statfs(r *ops.Request, out *protocol.Kstatfs) error {
-	i, err := fs.inode(r.Nodeid())
+// pinned is inode and pin: the inode of a request with a descriptor to it,
+// until unpin.
+func (fs *FS) pinned(nodeid uint64) (*inode, int, error) {
+	i, err := fs.inode(nodeid)
 	if err != nil {
-		return err
+		return nil, -1, err
 	}
 	fd, err := fs.pin(i)
+	return i, fd, err
+}
+
+// Statfs answers for the file system the inode lies on.
+func (fs *FS) Statfs(r *ops.Request, out *protocol.Kstatfs) error {
+	i, fd, err := fs.pinned(r.Nodeid())
 	if err != nil {
 		return err
 	}

@@ -13,10 +13,7 @@ func (fs *FS) dirOf(nodeid uint64, name []byte, buf *nameBuf) (dir *inode, fd in
 	if err = checkName(name); err != nil {
 		return nil, -1, nil, err
 	}
-	if dir, err = fs.inode(nodeid); err != nil {
-		return nil, -1, nil, err
-	}
-	if fd, err = fs.pin(dir); err != nil {
+	if dir, fd, err = fs.pinned(nodeid); err != nil {
 		return nil, -1, nil, err
 	}
 	return dir, fd, cstr(name, buf), nil

@@ -25,12 +25,7 @@ func (fs *FS) xattr(r *ops.Request, write bool) (*inode, int, error) {
 	case write && fs.opt.ReadOnly:
 		return nil, -1, unix.EROFS
 	}
-	i, err := fs.inode(r.Nodeid())
-	if err != nil {
-		return nil, -1, err
-	}
-	fd, err := fs.pin(i)
-	return i, fd, err
+	return fs.pinned(r.Nodeid())
 }
 
 // xattrName returns name as a C string; ERANGE as setxattr(2) has it.
