@@ -215,7 +215,7 @@ func (fs *FS) fillDir(d *dir) (int, error) {
 		d.buf = fs.dirBufs.get()
 	}
 	d.lo, d.hi = 0, 0
-	for again := false; ; again = true {
+	for again := false; ; {
 		n, err := unix.Getdents(d.fd, d.buf)
 		if err == unix.EINTR {
 			continue
@@ -235,6 +235,7 @@ func (fs *FS) fillDir(d *dir) (int, error) {
 		if _, err := unix.Seek(d.fd, 0, unix.SEEK_SET); err != nil {
 			return 0, err
 		}
+		again = true
 	}
 }
 

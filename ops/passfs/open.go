@@ -213,7 +213,8 @@ func (fs *FS) Flush(r *ops.Request, in *protocol.FlushIn) error {
 	fd, err := unix.FcntlInt(uintptr(f.fd), unix.F_DUPFD_CLOEXEC, 0)
 	if err != nil {
 		fs.giveFD(1)
-		return nil // no descriptor left: nothing is lost but an early error
+		f.dirty.Store(true)
+		return nil // no descriptor left: the next close may still report it
 	}
 	err = unix.Close(fd)
 	fs.giveFD(1)
