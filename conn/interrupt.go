@@ -14,7 +14,8 @@ func (r *Request) Interrupted() bool { return r.interrupted.Load() }
 // OnInterrupt has f called when the caller gets a signal or the connection ends,
 // at once if that has happened already. f is called at most once, from any
 // thread, maybe while the request is being answered elsewhere; it may answer it.
-// The slot is not reused before f returns.
+// The slot is not reused before f returns. If f panics, that is all: the request
+// is still to be answered.
 func (r *Request) OnInterrupt(f func(r *Request)) {
 	r.onInterrupt.Store(&f)
 	if r.interrupted.Load() {
@@ -23,6 +24,12 @@ func (r *Request) OnInterrupt(f func(r *Request)) {
 }
 
 func (r *Request) callInterrupt() {
+	defer func() {
+		if p := recover(); p != nil {
+			r.c.count.panics.Add(1)
+			r.c.log("handler panicked in OnInterrupt: " + panicText(p))
+		}
+	}()
 	if f := r.onInterrupt.Swap(nil); f != nil {
 		(*f)(r)
 	}

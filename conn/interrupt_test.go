@@ -167,3 +167,26 @@ func TestNotify(t *testing.T) {
 	}
 	time.Sleep(time.Millisecond)
 }
+
+// TestInterruptPanic: a callback that panics takes neither the reader that runs
+// it nor the request along.
+func TestInterruptPanic(t *testing.T) {
+	later := make(chan *Request, 1)
+	s := serving(t, &funcs{serve: func(r *Request) {
+		r.Detach()
+		r.OnInterrupt(func(*Request) { panic("oops") })
+		later <- r
+	}}, nil)
+	u := s.send(protocol.OpGetattr, 1, make([]byte, 16))
+	r := <-later
+	s.sendAs(u|1, protocol.OpInterrupt, 0, protocol.BytesOf(&protocol.InterruptIn{Unique: u}))
+	eventually(t, "a log line", func() bool { return s.logs.has("OnInterrupt: oops") })
+	_ = r.ReplyError(unix.EINTR)
+	s.want(u, unix.EINTR)
+	if n := s.c.Stats().Panics; n != 1 {
+		t.Errorf("%d panics counted", n)
+	}
+	if err := s.wait(); err != nil {
+		t.Error(err)
+	}
+}
