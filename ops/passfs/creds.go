@@ -144,14 +144,17 @@ func setFS(nr uintptr, id uint32) bool {
 }
 
 // setGroup makes group the thread's only supplementary group, or leaves it
-// none. It reports whether that is so; no call is made when it already is.
+// none. It reports whether that is so; no call is made when it already is. A
+// user namespace may deny setgroups(2) for good (user_namespaces(7)): then the
+// thread has the groups the server was started with, and nobody else's.
 func (t *thread) setGroup(group uint32, some bool) bool {
 	if t.groups && t.hasGroup == some && (!some || t.group == group) {
 		return true
 	}
-	t.groups = setgroups1(sysSetgroups, group, some) == 0
+	e := setgroups1(sysSetgroups, group, some)
+	t.groups = e == 0
 	t.hasGroup, t.group = some, group
-	return t.groups
+	return e == 0 || e == unix.EPERM
 }
 
 // setUmask sets the thread's own umask; false if it has none of its own.
