@@ -123,7 +123,7 @@ func (c *Conn) deliver(id uint64) bool {
 // It is remembered; if there is no room it is handed back with EAGAIN: the
 // kernel queues it again while its request is outstanding and says ENOENT when
 // it is not (fs/fuse/dev.c: fuse_dev_do_write).
-func (c *Conn) handleInterrupt(r *Request, t *Thread) {
+func (c *Conn) handleInterrupt(r *Request) {
 	c.count.interrupts.Add(1)
 	id := r.InterruptIn().Unique &^ protocol.UniqueResend
 	if c.deliver(id) {
@@ -144,9 +144,20 @@ func (c *Conn) handleInterrupt(r *Request, t *Thread) {
 	r.hdr.Unique = r.Header.Unique
 	r.iov[0].Base = &r.mem[0]
 	r.iov[0].SetLen(outOff)
-	_, err := t.device().WriteReply(r.iov[:1])
-	if tap := c.opt.Trace; tap != nil {
-		tap.Reply(protocol.OpInterrupt, flatten(r.iov[:1]), err)
+	// It has to go to the channel that its request was read from, which is not
+	// known: the others say ENOENT.
+	c.mu.Lock()
+	clones := c.clones
+	c.mu.Unlock()
+	for dev, i := c.port, 0; ; i++ {
+		_, err := dev.WriteReply(r.iov[:1])
+		if tap := c.opt.Trace; tap != nil {
+			tap.Reply(protocol.OpInterrupt, flatten(r.iov[:1]), err)
+		}
+		if err != unix.ENOENT || i == len(clones) {
+			return
+		}
+		dev = clones[i]
 	}
 }
 

@@ -190,3 +190,57 @@ func TestInterruptPanic(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// channel is one of two: it knows no request but those in has.
+type channel struct {
+	*FuseDevice
+	has func(unique uint64) bool
+}
+
+func (d *channel) WriteReply(iov []unix.Iovec) (int, error) {
+	h := protocol.ViewOf[protocol.OutHeader](flatten(iov))
+	if h.Error == -int32(unix.EAGAIN) && !d.has(h.Unique) {
+		return 0, unix.ENOENT
+	}
+	return d.FuseDevice.WriteReply(iov)
+}
+
+// TestInterruptElsewhere hands an INTERRUPT back whose request was read from
+// another channel.
+func TestInterruptElsewhere(t *testing.T) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fds[0])
+	var in [2]*FuseDevice
+	for i := range in {
+		if in[i], err = NewFuseDevice(fds[1]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	unix.Close(fds[1])
+	c := New(&channel{in[0], func(uint64) bool { return false }}, nil)
+	if err := c.makeSlots(); err != nil {
+		t.Fatal(err)
+	}
+	defer c.arena.Close()
+	c.clones = []Device{&channel{in[1], func(u uint64) bool { return u == 5 }}}
+	th := &Thread{c: c}
+	for i := range uint64(earlyMax) {
+		c.early.add(1000+i, c.now())
+	}
+	b, _ := c.arena.Get()
+	r := &Request{c: c, buf: b, mem: b.Bytes(), hdr: protocol.ViewOf[protocol.OutHeader](b.Bytes())}
+	h := protocol.InHeader{Len: 48, Opcode: protocol.OpInterrupt, Unique: 5}
+	msg := append(protocol.BytesOf(&h), protocol.BytesOf(&protocol.InterruptIn{Unique: 4})...)
+	c.inited.Store(true)
+	th.serve(r, copy(r.mem[c.lay.lead-headRoom:], msg))
+	k := &kernel{t: t, fd: fds[0], buf: make([]byte, 4096)}
+	unix.SetNonblock(fds[0], true)
+	k.want(5, unix.EAGAIN)
+	for _, d := range in {
+		d.Close()
+	}
+	c.arena.Put(b)
+}

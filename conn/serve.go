@@ -31,7 +31,7 @@ func (t *Thread) serve(r *Request, n int) {
 			t.forget(r, false)
 			return
 		case protocol.OpInterrupt:
-			c.handleInterrupt(r, t)
+			c.handleInterrupt(r)
 			return
 		}
 	}
