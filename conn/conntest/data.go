@@ -1,0 +1,225 @@
+package conntest
+
+import (
+	"fmt"
+
+	"github.com/fusewire/fusewire/protocol"
+	"golang.org/x/sys/unix"
+)
+
+// direct reports whether I/O on f bypasses the page cache.
+func (f *File) direct() bool {
+	return f.open&protocol.FopenDirectIO != 0 || f.flags&unix.O_DIRECT != 0
+}
+
+// maxRead is the most bytes of one READ.
+func (k *Kernel) maxRead() int {
+	n := k.maxPages * k.page
+	if k.o.MaxRead != 0 {
+		n = min(n, max(4096, int(k.o.MaxRead)))
+	}
+	return n
+}
+
+// maxSend is the most bytes of one WRITE.
+func (k *Kernel) maxSend() int {
+	n := min(k.maxPages*k.page, k.maxWrite)
+	if !k.has(protocol.InitBigWrites) {
+		n = min(n, k.page)
+	}
+	return n
+}
+
+// Read is read(2): at the file position.
+func (f *File) Read(p []byte) (int, error) {
+	n, err := f.ReadAt(p, f.pos)
+	f.pos += int64(n)
+	return n, err
+}
+
+// Write is write(2): at the file position, or with O_APPEND at the end.
+func (f *File) Write(p []byte) (int, error) {
+	n, end, err := f.write(p, f.pos)
+	f.pos = end
+	return n, err
+}
+
+// SeekTo sets the file position.
+func (f *File) SeekTo(pos int64) { f.pos = pos }
+
+// ReadAt is pread(2): at the end of the file it returns 0 and no error.
+func (f *File) ReadAt(p []byte, off int64) (int, error) {
+	k := f.c.k
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if e := f.begin(false); e != 0 {
+		return 0, e
+	}
+	if f.flags&unix.O_ACCMODE == unix.O_WRONLY {
+		return 0, unix.EBADF
+	}
+	if off < 0 {
+		return 0, unix.EINVAL
+	}
+	if len(p) == 0 {
+		return 0, nil
+	}
+	if f.direct() {
+		n, e := k.directRead(f, p, off)
+		return n, errno(e)
+	}
+	// fuse_cache_read_iter
+	i := f.ino
+	if k.has(protocol.InitAutoInvalData) || off+int64(len(p)) > int64(i.attr.Size) {
+		if e := k.update(f.c, i, f); e != 0 {
+			return 0, e
+		}
+	}
+	n, e := k.cachedRead(f, p, off)
+	return n, errno(e)
+}
+
+// sendRead is one READ, flagged as a direct one if owner is set.
+func (k *Kernel) sendRead(f *File, off int64, size int, owner bool) ([]byte, unix.Errno) {
+	in := protocol.ReadIn{Fh: f.fh, Offset: uint64(off), Size: uint32(size), Flags: f.flags}
+	if owner {
+		in.ReadFlags, in.LockOwner = protocol.ReadLockowner, f.c.owner
+	}
+	return k.call(f.c, &body{op: protocol.OpRead, nodeid: f.ino.nodeid, arg: protocol.BytesOf(&in), size: size})
+}
+
+// short complains about a READ that ended before the end of the file.
+func (k *Kernel) short(f *File, off int64, asked, got int, size uint64, effect string) {
+	if k.o.Shared || got >= asked || uint64(off)+uint64(got) >= size {
+		return
+	}
+	k.report(&request{op: protocol.OpRead, nodeid: f.ino.nodeid}, 0,
+		fmt.Sprintf("%d of %d bytes at %d, in a file of %d", got, asked, off, size), effect)
+}
+
+// directRead is fuse_direct_io: one READ after the other, none after a short one.
+func (k *Kernel) directRead(f *File, p []byte, off int64) (int, unix.Errno) {
+	done := 0
+	for done < len(p) {
+		n := min(len(p)-done, k.maxRead())
+		size, version := f.ino.attr.Size, f.ino.version
+		b, e := k.sendRead(f, off+int64(done), n, true)
+		if e != 0 {
+			if done > 0 {
+				break
+			}
+			return 0, e
+		}
+		copy(p[done:], b)
+		if version == f.ino.version {
+			k.short(f, off+int64(done), n, len(b), size, "read(2) returns less than there is")
+		}
+		done += len(b)
+		if len(b) < n {
+			break
+		}
+	}
+	return done, 0
+}
+
+// WriteAt is pwrite(2); with O_APPEND, as on Linux, at the end all the same.
+func (f *File) WriteAt(p []byte, off int64) (int, error) {
+	n, _, err := f.write(p, off)
+	return n, err
+}
+
+func (f *File) write(p []byte, off int64) (n int, end int64, err error) {
+	k := f.c.k
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if e := f.begin(false); e != 0 {
+		return 0, off, e
+	}
+	if f.flags&unix.O_ACCMODE == unix.O_RDONLY {
+		return 0, off, unix.EBADF
+	}
+	if off < 0 {
+		return 0, off, unix.EINVAL
+	}
+	if len(p) == 0 {
+		return 0, off, nil
+	}
+	i := f.ino
+	shared := f.direct() && f.open&protocol.FopenParallelDirectWrites != 0 && f.flags&unix.O_APPEND == 0 &&
+		off+int64(len(p)) <= int64(i.attr.Size)
+	if shared { // fuse_dio_wr_exclusive_lock
+		k.rlock(f.c, &i.lock)
+		defer k.runlock(&i.lock)
+	} else {
+		k.lock(f.c, &i.lock)
+		defer k.unlock(&i.lock)
+	}
+	if f.flags&unix.O_APPEND != 0 {
+		if e := k.update(f.c, i, f); e != 0 {
+			return 0, off, e
+		}
+		off = int64(i.attr.Size)
+	}
+	var e unix.Errno
+	n, e = k.writeThrough(f, p, off, f.direct())
+	return n, off + int64(n), errno(e)
+}
+
+// writeThrough is fuse_perform_write, or fuse_direct_io: one WRITE after the
+// other, none after a short one.
+func (k *Kernel) writeThrough(f *File, p []byte, off int64, direct bool) (int, unix.Errno) {
+	i := f.ino
+	if off+int64(len(p)) > int64(i.attr.Size) {
+		i.unstable++
+		defer func() { i.unstable-- }()
+	}
+	done := 0
+	for done < len(p) {
+		at := off + int64(done)
+		n := k.maxSend()
+		if !direct { // whole pages, but for the ends
+			n = min(n, k.maxSend()/k.page*k.page-int(at%int64(k.page)))
+		}
+		n = min(n, len(p)-done)
+		in := protocol.WriteIn{Fh: f.fh, Offset: uint64(at), Size: uint32(n), Flags: f.flags}
+		if direct {
+			in.WriteFlags, in.LockOwner = protocol.WriteLockowner, f.c.owner
+		}
+		if !direct {
+			k.lock(f.c, &i.plock)
+		}
+		b, e := k.call(f.c, &body{op: protocol.OpWrite, nodeid: i.nodeid, arg: protocol.BytesOf(&in), data: p[done : done+n]})
+		wrote := 0
+		if e == 0 {
+			wrote = int(view[protocol.WriteOut](b).Size)
+			if wrote > n {
+				k.report(&request{op: protocol.OpWrite, nodeid: i.nodeid}, 0,
+					fmt.Sprintf("%d bytes written of %d", wrote, n), "EIO to the caller")
+				wrote, e = 0, unix.EIO
+			}
+		}
+		if direct {
+			k.dropPages(i, at, int64(n))
+		} else {
+			k.wrotePages(i, p[done:done+wrote], at, n)
+			k.unlock(&i.plock)
+		}
+		i.until = 0 // fuse_write_update_attr: times
+		if wrote > 0 {
+			i.attr.Size = max(i.attr.Size, uint64(at)+uint64(wrote))
+			k.attrs++
+			i.version = k.attrs
+		}
+		done += wrote
+		if e != 0 || wrote < n {
+			if done > 0 {
+				return done, 0
+			}
+			if e == 0 && !direct {
+				e = unix.EIO
+			}
+			return done, e
+		}
+	}
+	return done, 0
+}

@@ -1,0 +1,324 @@
+package conntest
+
+import (
+	"fmt"
+
+	"github.com/fusewire/fusewire/protocol"
+	"golang.org/x/sys/unix"
+)
+
+// mode applies the umask where the kernel does.
+func (c *Client) mode(mode uint32) uint32 {
+	if c.k.has(protocol.InitDontMask) {
+		return mode
+	}
+	return mode &^ c.Umask
+}
+
+// made takes the EntryOut of what was made under d (create_new_entry): a bad
+// one is EIO, and no FORGET follows. The dentry is the caller's to dput.
+func (k *Kernel) made(op protocol.Opcode, d *dentry, name string, typ uint32, out *protocol.EntryOut, version uint64) (*dentry, unix.Errno) {
+	r := &request{op: op, nodeid: d.ino.nodeid}
+	rule := badAttr(&out.Attr)
+	switch {
+	case out.Nodeid == 0 || out.Nodeid == protocol.RootID:
+		rule = fmt.Sprintf("nodeid %d for something new", out.Nodeid)
+	case rule == "" && out.Attr.Mode&unix.S_IFMT != typ:
+		rule = fmt.Sprintf("mode %#o, asked for type %#o", out.Attr.Mode, typ)
+	}
+	if rule != "" {
+		k.report(r, 0, rule, "EIO to the caller, and no FORGET: the lookup is never given back")
+		return nil, unix.EIO
+	}
+	i := k.iget(r, out.Nodeid, out.Generation, &out.Attr, k.validUntil(out.AttrValid, out.AttrValidNsec), version)
+	c := k.splice(d, name, i, k.validUntil(out.EntryValid, out.EntryValidNsec))
+	c.refs++
+	d.ino.until = 0 // fuse_dir_changed
+	return c, 0
+}
+
+// create sends what makes an object, holding the parent's lock.
+func (c *Client) create(path string, typ uint32, b *body) error {
+	k := c.k
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	d, name, e := k.parent(c, path)
+	if e == unix.EINVAL {
+		e = unix.EEXIST
+	}
+	if e != 0 {
+		return e
+	}
+	defer k.dput(d)
+	old, e := k.lookup(c, d, name)
+	if e != 0 {
+		return e
+	}
+	defer k.dput(old)
+	if old.ino != nil {
+		return unix.EEXIST
+	}
+	k.lock(c, &d.ino.lock)
+	defer k.unlock(&d.ino.lock)
+	if now := d.children[name]; now != nil && now.ino != nil {
+		return unix.EEXIST
+	}
+	if d.ino.bad {
+		return unix.EIO
+	}
+	b.nodeid = d.ino.nodeid
+	b.names = append([]string{name}, b.names...)
+	version := k.attrs
+	out, e := k.call(c, b)
+	if e != 0 {
+		if e == unix.EEXIST || e == unix.ENOENT {
+			k.expire(d, name)
+		}
+		return e
+	}
+	n, e := k.made(b.op, d, name, typ, view[protocol.EntryOut](out), version)
+	if e == 0 {
+		k.dput(n)
+	}
+	return errno(e)
+}
+
+// expire makes a name be looked up again.
+func (k *Kernel) expire(d *dentry, name string) {
+	if c := d.children[name]; c != nil {
+		c.until = 0
+	}
+}
+
+// Mkdir is mkdir(2).
+func (c *Client) Mkdir(path string, mode uint32) error {
+	in := protocol.MkdirIn{Mode: c.mode(mode & 0o7777), Umask: c.Umask}
+	return c.create(path, unix.S_IFDIR, &body{op: protocol.OpMkdir, arg: protocol.BytesOf(&in)})
+}
+
+// Mknod is mknod(2), rdev as new_encode_dev packs it.
+func (c *Client) Mknod(path string, mode, rdev uint32) error {
+	in := protocol.MknodIn{Mode: mode&unix.S_IFMT | c.mode(mode&0o7777), Rdev: rdev, Umask: c.Umask}
+	return c.create(path, mode&unix.S_IFMT, &body{op: protocol.OpMknod, arg: protocol.BytesOf(&in)})
+}
+
+// Symlink is symlink(2).
+func (c *Client) Symlink(target, path string) error {
+	if target == "" {
+		return unix.ENOENT
+	}
+	return c.create(path, unix.S_IFLNK, &body{op: protocol.OpSymlink, names: []string{target}})
+}
+
+// Link is link(2): it does not follow links.
+func (c *Client) Link(old, path string) error {
+	k := c.k
+	k.mu.Lock()
+	o, e := k.find(c, old, false)
+	k.mu.Unlock()
+	if e != 0 {
+		return e
+	}
+	defer func() {
+		k.mu.Lock()
+		k.dput(o)
+		k.mu.Unlock()
+	}()
+	if o.ino.dir() {
+		return unix.EPERM
+	}
+	in := protocol.LinkIn{Oldnodeid: o.ino.nodeid}
+	err := c.create(path, o.ino.attr.Mode&unix.S_IFMT, &body{op: protocol.OpLink, arg: protocol.BytesOf(&in)})
+	if err == unix.ENOSYS {
+		err = unix.EPERM
+	}
+	k.mu.Lock()
+	o.ino.until = min(o.ino.until, k.now) // fuse_update_ctime: nlink is stale if there was an error
+	k.mu.Unlock()
+	return err
+}
+
+// Unlink is unlink(2).
+func (c *Client) Unlink(path string) error { return c.remove(path, protocol.OpUnlink) }
+
+// Rmdir is rmdir(2).
+func (c *Client) Rmdir(path string) error { return c.remove(path, protocol.OpRmdir) }
+
+func (c *Client) remove(path string, op protocol.Opcode) error {
+	k := c.k
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	d, name, e := k.parent(c, path)
+	if e == unix.EINVAL {
+		e = unix.EBUSY
+	}
+	if e != 0 {
+		return e
+	}
+	defer k.dput(d)
+	v, e := k.lookup(c, d, name)
+	if e != 0 {
+		return e
+	}
+	defer k.dput(v)
+	k.lock(c, &d.ino.lock)
+	defer k.unlock(&d.ino.lock)
+	switch {
+	case v.ino == nil || !v.hashed:
+		return unix.ENOENT
+	case op == protocol.OpRmdir && !v.ino.dir():
+		return unix.ENOTDIR
+	case op == protocol.OpUnlink && v.ino.dir():
+		return unix.EISDIR
+	}
+	_, e = k.call(c, &body{op: op, nodeid: d.ino.nodeid, names: []string{name}})
+	switch e {
+	case 0:
+		v.ino.until = 0 // nlink
+		d.ino.until = 0
+		k.unhash(v)
+	case unix.EINTR, unix.ENOENT: // who knows: look again
+		v.until = 0
+		v.ino.until = 0
+	}
+	return errno(e)
+}
+
+// Rename is renameat2(2): flags are unix.RENAME_*.
+func (c *Client) Rename(from, to string, flags uint32) error {
+	k := c.k
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	fd, fname, e := k.parent(c, from)
+	if e == 0 {
+		defer k.dput(fd)
+	}
+	var td *dentry
+	var tname string
+	if e == 0 {
+		if td, tname, e = k.parent(c, to); e == 0 {
+			defer k.dput(td)
+		}
+	}
+	if e == unix.EINVAL {
+		e = unix.EBUSY
+	}
+	if e != 0 {
+		return e
+	}
+	if fd != td {
+		k.lock(c, &k.rename)
+		defer k.unlock(&k.rename)
+	}
+	src, e := k.lookup(c, fd, fname)
+	if e != 0 {
+		return e
+	}
+	defer k.dput(src)
+	dst, e := k.lookup(c, td, tname)
+	if e != 0 {
+		return e
+	}
+	defer k.dput(dst)
+	first, second := fd.ino, td.ino
+	if first.nodeid > second.nodeid {
+		first, second = second, first
+	}
+	k.lock(c, &first.lock)
+	defer k.unlock(&first.lock)
+	if second != first {
+		k.lock(c, &second.lock)
+		defer k.unlock(&second.lock)
+	}
+	if e := checkRename(src, dst, td, fd, flags); e != 0 {
+		return e
+	}
+	if src.ino == dst.ino && flags&unix.RENAME_EXCHANGE == 0 {
+		return nil // the VFS: two names of one file
+	}
+	b := &body{op: protocol.OpRename, nodeid: fd.ino.nodeid, names: []string{fname, tname}}
+	if flags == 0 {
+		in := protocol.RenameIn{Newdir: td.ino.nodeid}
+		b.arg = protocol.BytesOf(&in)
+	} else {
+		in := protocol.Rename2In{Newdir: td.ino.nodeid, Flags: flags}
+		b.op, b.arg = protocol.OpRename2, protocol.BytesOf(&in)
+	}
+	_, e = k.call(c, b)
+	if e == unix.ENOSYS && flags != 0 {
+		k.no[protocol.OpRename2] = true
+		return unix.EINVAL
+	}
+	if e != 0 {
+		if e == unix.EINTR || e == unix.ENOENT {
+			src.until, dst.until = 0, 0
+		}
+		return e
+	}
+	fd.ino.until, td.ino.until, src.ino.until = 0, 0, 0
+	k.moved(src, dst, flags)
+	return nil
+}
+
+func checkRename(src, dst, td, fd *dentry, flags uint32) unix.Errno {
+	if src.ino == nil || !src.hashed {
+		return unix.ENOENT
+	}
+	for p := td; p != nil; p = p.parent {
+		if p == src {
+			return unix.EINVAL // into itself
+		}
+	}
+	if flags&unix.RENAME_EXCHANGE != 0 {
+		if dst.ino == nil {
+			return unix.ENOENT
+		}
+		for p := fd; p != nil; p = p.parent {
+			if p == dst {
+				return unix.EINVAL
+			}
+		}
+		return 0
+	}
+	if dst.ino == nil {
+		return 0
+	}
+	for p := fd; p != nil; p = p.parent {
+		if p == dst {
+			return unix.ENOTEMPTY
+		}
+	}
+	switch {
+	case flags&unix.RENAME_NOREPLACE != 0:
+		return unix.EEXIST
+	case src.ino == dst.ino:
+	case src.ino.dir() && !dst.ino.dir():
+		return unix.ENOTDIR
+	case !src.ino.dir() && dst.ino.dir():
+		return unix.EISDIR
+	}
+	return 0
+}
+
+// moved is d_move or d_exchange.
+func (k *Kernel) moved(src, dst *dentry, flags uint32) {
+	sp, sn, dp, dn := src.parent, src.name, dst.parent, dst.name
+	if flags&unix.RENAME_EXCHANGE == 0 {
+		if dst.ino != nil {
+			dst.ino.until = 0
+		}
+		k.unhash(dst)
+		if c := dp.children[dn]; c != nil {
+			k.unhash(c)
+		}
+		delete(sp.children, sn)
+		src.parent, src.name = dp, dn
+		dp.children[dn] = src
+		dp.refs++
+		k.dput(sp)
+		return
+	}
+	dst.ino.until = 0
+	src.parent, src.name, dst.parent, dst.name = dp, dn, sp, sn
+	sp.children[sn], dp.children[dn] = dst, src
+}

@@ -1,0 +1,123 @@
+package conntest
+
+import "golang.org/x/sys/unix"
+
+// Pages are kept only whole and up to date: one that was written in part and
+// not read before is not cached, as in fuse_fill_write_pages.
+
+// dropAll is invalidate_inode_pages2.
+func (i *inode) dropAll() {
+	i.drops++
+	clear(i.pages)
+}
+
+// truncatePages is truncate_pagecache: nothing is cached beyond size.
+func (k *Kernel) truncatePages(i *inode, size uint64) {
+	i.drops++
+	for n, p := range i.pages {
+		start := uint64(n) * uint64(k.page)
+		switch {
+		case start >= size:
+			delete(i.pages, n)
+		case size-start < uint64(k.page):
+			clear(p[size-start:])
+		}
+	}
+}
+
+// dropPages forgets what is cached of n bytes at off.
+func (k *Kernel) dropPages(i *inode, off, n int64) {
+	i.drops++
+	for p := off / int64(k.page); p*int64(k.page) < off+n; p++ {
+		delete(i.pages, p)
+	}
+}
+
+// wrotePages brings cached pages up to date with what the server has written of
+// asked bytes at off; where it wrote less, they are dropped.
+func (k *Kernel) wrotePages(i *inode, data []byte, off int64, asked int) {
+	page := int64(k.page)
+	for done := int64(0); done < int64(asked); {
+		at := off + done
+		n := min(page-at%page, int64(asked)-done)
+		switch p := i.pages[at/page]; {
+		case done+n > int64(len(data)):
+			delete(i.pages, at/page)
+		case p != nil:
+			copy(p[at%page:], data[done:done+n])
+		case n == page:
+			i.pages[at/page] = append([]byte(nil), data[done:done+n]...)
+		}
+		done += n
+	}
+}
+
+// cachedRead is filemap_read over fuse_readahead.
+func (k *Kernel) cachedRead(f *File, p []byte, off int64) (int, unix.Errno) {
+	i, page := f.ino, int64(k.page)
+	done := 0
+	for done < len(p) {
+		at := off + int64(done)
+		if at >= int64(i.attr.Size) {
+			break
+		}
+		b := i.pages[at/page]
+		if b == nil {
+			if e := k.fill(f, at/page, (off+int64(len(p))-1)/page); e != 0 {
+				if done > 0 {
+					return done, 0
+				}
+				return 0, e
+			}
+			if b = i.pages[at/page]; b == nil {
+				continue // dropped as soon as it was there
+			}
+			if at >= int64(i.attr.Size) {
+				break
+			}
+		}
+		n := int(min(page-at%page, int64(i.attr.Size)-at))
+		done += copy(p[done:], b[at%page:at%page+int64(n)])
+	}
+	return done, 0
+}
+
+// fill reads the missing pages from first on, up to last, in one READ.
+func (k *Kernel) fill(f *File, first, last int64) unix.Errno {
+	i, page := f.ino, int64(k.page)
+	k.lock(f.c, &i.plock)
+	defer k.unlock(&i.plock)
+	if i.pages[first] != nil || first*page >= int64(i.attr.Size) {
+		return 0 // meanwhile
+	}
+	n := int64(1)
+	for n < int64(max(1, k.maxRead()/k.page)) && first+n <= last && (first+n)*page < int64(i.attr.Size) && i.pages[first+n] == nil {
+		n++
+	}
+	off := first * page
+	size, version, drops := i.attr.Size, i.version, i.drops
+	b, e := k.sendRead(f, off, int(n*page), false)
+	if e != 0 {
+		return e
+	}
+	if drops != i.drops {
+		return 0 // pages that went while they were being read: once more
+	}
+	if int64(len(b)) < n*page && i.version == version {
+		k.short(f, off, int(n*page), len(b), size, "the rest reads as zeros, and the file as shorter")
+		// fuse_short_read, fuse_read_update_size
+		if i.unstable == 0 && uint64(off)+uint64(len(b)) < i.attr.Size {
+			i.attr.Size = uint64(off) + uint64(len(b))
+			k.attrs++
+			i.version = k.attrs
+		}
+	}
+	for j := int64(0); j < n; j++ {
+		p := make([]byte, page)
+		if j*page < int64(len(b)) {
+			copy(p, b[j*page:])
+		}
+		i.pages[first+j] = p
+	}
+	return 0
+}

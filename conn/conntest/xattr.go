@@ -1,0 +1,121 @@
+package conntest
+
+import (
+	"bytes"
+
+	"github.com/fusewire/fusewire/protocol"
+	"golang.org/x/sys/unix"
+)
+
+// attr runs one xattr operation on what path names, links not followed. ENOSYS
+// switches it off for the connection, and is EOPNOTSUPP.
+func (c *Client) attr(path string, b *body) ([]byte, error) {
+	k := c.k
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	d, e := k.find(c, path, false)
+	if e != 0 {
+		return nil, e
+	}
+	defer k.dput(d)
+	b.nodeid = d.ino.nodeid
+	if b.op == protocol.OpSetxattr || b.op == protocol.OpRemovexattr {
+		k.lock(c, &d.ino.lock)
+		defer k.unlock(&d.ino.lock)
+		defer func() { d.ino.until = min(d.ino.until, k.now) }() // ctime
+	}
+	out, e := k.call(c, b)
+	if e == unix.ENOSYS {
+		k.no[b.op] = true
+		e = unix.EOPNOTSUPP
+	}
+	return out, errno(e)
+}
+
+// Setxattr is lsetxattr(2).
+func (c *Client) Setxattr(path, name string, value []byte, flags uint32) error {
+	in := protocol.SetxattrIn{Size: uint32(len(value)), Flags: flags}
+	arg := protocol.BytesOf(&in)
+	if !c.k.has(protocol.InitSetxattrExt) {
+		arg = arg[:protocol.CompatSetxattrInSize]
+	}
+	_, err := c.attr(path, &body{op: protocol.OpSetxattr, arg: arg, names: []string{name}, data: value})
+	return err
+}
+
+// Removexattr is lremovexattr(2).
+func (c *Client) Removexattr(path, name string) error {
+	_, err := c.attr(path, &body{op: protocol.OpRemovexattr, names: []string{name}})
+	return err
+}
+
+// Getxattr is lgetxattr(2) with a buffer of size bytes.
+func (c *Client) Getxattr(path, name string, size int) ([]byte, error) {
+	in := protocol.GetxattrIn{Size: uint32(size)}
+	return c.attr(path, &body{op: protocol.OpGetxattr, arg: protocol.BytesOf(&in), names: []string{name}, size: size})
+}
+
+// GetxattrSize is lgetxattr(2) with no buffer: the size of the value.
+func (c *Client) GetxattrSize(path, name string) (int, error) {
+	in := protocol.GetxattrIn{}
+	b, err := c.attr(path, &body{op: protocol.OpGetxattr, arg: protocol.BytesOf(&in), names: []string{name}})
+	if err != nil {
+		return 0, err
+	}
+	return int(view[protocol.GetxattrOut](b).Size), nil
+}
+
+// Listxattr is llistxattr(2) with a buffer of size bytes.
+func (c *Client) Listxattr(path string, size int) ([]string, error) {
+	in := protocol.GetxattrIn{Size: uint32(size)}
+	b, err := c.attr(path, &body{op: protocol.OpListxattr, arg: protocol.BytesOf(&in), size: size})
+	if err != nil || len(b) == 0 {
+		return nil, err
+	}
+	list := bytes.Split(b, []byte{0})
+	if len(list[len(list)-1]) != 0 { // fuse_verify_xattr_list
+		c.k.mu.Lock()
+		c.k.report(&request{op: protocol.OpListxattr}, 0, "a list that does not end with a NUL", "EIO to the caller")
+		c.k.mu.Unlock()
+		return nil, unix.EIO
+	}
+	var names []string
+	for _, n := range list[:len(list)-1] {
+		names = append(names, string(n))
+	}
+	return names, nil
+}
+
+// Lock sets (unix.F_RDLCK, F_WRLCK) or drops (F_UNLCK) a POSIX lock on bytes
+// start to end, fcntl(2)'s F_SETLK, or F_SETLKW with wait.
+func (f *File) Lock(typ int, start, end uint64, wait bool) error {
+	k := f.c.k
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if e := f.begin(false); e != 0 {
+		return e
+	}
+	in := protocol.LkIn{Fh: f.fh, Owner: f.c.owner, Lk: protocol.FileLock{Start: start, End: end, Type: uint32(typ), Pid: f.c.pid}}
+	op := protocol.OpSetlk
+	if wait {
+		op = protocol.OpSetlkw
+	}
+	_, e := k.call(f.c, &body{op: op, nodeid: f.ino.nodeid, arg: protocol.BytesOf(&in)})
+	return errno(e)
+}
+
+// TestLock is F_GETLK: the lock that is in the way of one of this type, if any.
+func (f *File) TestLock(typ int, start, end uint64) (protocol.FileLock, error) {
+	k := f.c.k
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if e := f.begin(false); e != 0 {
+		return protocol.FileLock{}, e
+	}
+	in := protocol.LkIn{Fh: f.fh, Owner: f.c.owner, Lk: protocol.FileLock{Start: start, End: end, Type: uint32(typ), Pid: f.c.pid}}
+	b, e := k.call(f.c, &body{op: protocol.OpGetlk, nodeid: f.ino.nodeid, arg: protocol.BytesOf(&in)})
+	if e != 0 {
+		return protocol.FileLock{}, e
+	}
+	return view[protocol.LkOut](b).Lk, nil
+}
