@@ -189,6 +189,9 @@ func (c *Client) Rename(from, to string, flags uint32) error {
 	k := c.k
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if flags != 0 && (k.o.Minor < 23 || k.no[protocol.OpRename2]) {
+		return unix.EINVAL
+	}
 	fd, fname, e := k.parent(c, from)
 	if e == 0 {
 		defer k.dput(fd)

@@ -176,10 +176,10 @@ func (s *schedule) note(what string, n uint64) {
 
 // serve lets the server work until done, and its thread come back.
 func (s *schedule) serve(k *Kernel, done func() bool) {
-	taken := k.taken
+	taken, inside := k.taken, k.entered-k.taken
 	k.cond.Broadcast()
 	k.waitFor(blocked, func() bool { return k.dead || done() && k.taken > taken })
-	k.waitFor(settled, func() bool { return k.dead || k.entered >= k.taken+1 })
+	k.waitFor(settled, func() bool { return k.dead || k.entered-k.taken >= inside })
 }
 
 // waitFor waits for ready, but no longer than d.
