@@ -26,8 +26,11 @@ func (k *Kernel) addDentry(parent *dentry, name string, i *inode, until int64) *
 	if d := parent.children[name]; d != nil {
 		k.unhash(d)
 	}
-	d := &dentry{parent: parent, name: name, ino: i, until: until, epoch: k.epoch, hashed: true, children: map[string]*dentry{}}
-	parent.children[name] = d
+	d := &dentry{parent: parent, name: name, ino: i, until: until, epoch: k.epoch, children: map[string]*dentry{}}
+	if parent.hashed { // else nobody finds it, and it goes with its last user
+		d.hashed = true
+		parent.children[name] = d
+	}
 	parent.refs++
 	if i != nil {
 		i.refs++
@@ -131,6 +134,9 @@ func (k *Kernel) lookup(cl *Client, d *dentry, name string) (*dentry, unix.Errno
 	if !dir.dir() {
 		return nil, unix.ENOTDIR
 	}
+	if dir.removed {
+		return nil, unix.ENOENT
+	}
 	if c := d.children[name]; c != nil {
 		c.refs++
 		ok, e := k.revalidate(cl, d, c)
@@ -151,6 +157,9 @@ func (k *Kernel) lookup(cl *Client, d *dentry, name string) (*dentry, unix.Errno
 		defer k.unlock(&dir.dirop)
 		k.rlock(cl, &dir.lock)
 		defer k.runlock(&dir.lock)
+	}
+	if dir.removed {
+		return nil, unix.ENOENT
 	}
 	// Somebody may have looked it up meanwhile (d_alloc_parallel).
 	if c := d.children[name]; c != nil && k.fresh(c) {

@@ -151,6 +151,9 @@ func (k *Kernel) create(c *Client, d *dentry, flags, mode uint32) (*File, unix.E
 	if dir.ino.bad {
 		return nil, unix.EIO
 	}
+	if dir.ino.removed {
+		return nil, unix.ENOENT
+	}
 	mode &= 0o7777
 	version := k.attrs
 	var b []byte

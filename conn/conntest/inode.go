@@ -18,6 +18,7 @@ type inode struct {
 	unstable    int    // FUSE_I_SIZE_UNSTABLE: sizes of the server's are ignored
 	bad         bool   // fuse_make_bad: EIO
 	refs        int    // dentries and open files
+	removed     bool   // S_DEAD: a directory that is gone
 	rdplus      bool   // FUSE_I_ADVISE_RDPLUS
 
 	lock  lock // i_rwsem

@@ -66,6 +66,9 @@ func (c *Client) create(path string, typ uint32, b *body) error {
 	if d.ino.bad {
 		return unix.EIO
 	}
+	if d.ino.removed {
+		return unix.ENOENT
+	}
 	b.nodeid = d.ino.nodeid
 	b.names = append([]string{name}, b.names...)
 	version := k.attrs
@@ -176,6 +179,7 @@ func (c *Client) remove(path string, op protocol.Opcode) error {
 	case 0:
 		v.ino.until = 0 // nlink
 		d.ino.until = 0
+		v.ino.removed = v.ino.dir()
 		k.unhash(v)
 	case unix.EINTR, unix.ENOENT: // who knows: look again
 		v.until = 0
@@ -232,6 +236,9 @@ func (c *Client) Rename(from, to string, flags uint32) error {
 	if second != first {
 		k.lock(c, &second.lock)
 		defer k.unlock(&second.lock)
+	}
+	if fd.ino.removed || td.ino.removed {
+		return unix.ENOENT
 	}
 	if e := checkRename(src, dst, td, fd, flags); e != 0 {
 		return e
@@ -309,6 +316,7 @@ func (k *Kernel) moved(src, dst *dentry, flags uint32) {
 	if flags&unix.RENAME_EXCHANGE == 0 {
 		if dst.ino != nil {
 			dst.ino.until = 0
+			dst.ino.removed = dst.ino.dir()
 		}
 		k.unhash(dst)
 		if c := dp.children[dn]; c != nil {
