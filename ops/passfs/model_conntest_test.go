@@ -321,7 +321,7 @@ func (p *program) tree(path string, n *pnode) {
 // TestModel runs random programs on passfs under a kernel and on a model. A
 // seed that fails is the name of its subtest.
 func TestModel(t *testing.T) {
-	steps := 2500
+	steps := 1500
 	if testing.Short() {
 		steps = 500
 	}
