@@ -132,7 +132,6 @@ func maxFDs(asked int) int {
 //
 //   - ASYNC_READ, ASYNC_DIO, PARALLEL_DIROPS, BIG_WRITES, MAX_PAGES: handlers run in any order, any number at a time.
 //   - POSIX_LOCKS, FLOCK_LOCKS: locks are taken in the source (lock.go).
-//   - ATOMIC_O_TRUNC: OPEN and CREATE truncate.
 //   - DONT_MASK: the caller's umask is ours to apply (creds.go).
 //   - HANDLE_KILLPRIV_V2: suid, sgid and file capabilities are dropped when a request says so.
 //   - POSIX_ACL: the kernel enforces what GETXATTR says; SETXATTR_EXT brings the flag to drop sgid.
@@ -144,10 +143,13 @@ func maxFDs(asked int) int {
 //
 // Not wanted: SECURITY_CTX (labels would have to be set with the creation),
 // HANDLE_KILLPRIV (version 1 kills always), EXPLICIT_INVAL_DATA (nobody here
-// would send the notifications), WRITEBACK_CACHE, PASSTHROUGH, SPLICE_*.
+// would send the notifications), WRITEBACK_CACHE, PASSTHROUGH, SPLICE_*; and
+// ATOMIC_O_TRUNC: with it an O_TRUNC reaches us before the kernel finds that the
+// file is a running program, and ETXTBSY comes when its text is gone (fs/namei.c:
+// do_open). Without it an opener who truncates costs one SETATTR more.
 func (fs *FS) Want() protocol.InitFlags {
 	w := protocol.InitAsyncRead | protocol.InitPosixLocks | protocol.InitFlockLocks |
-		protocol.InitAtomicOTrunc | protocol.InitBigWrites | protocol.InitDontMask |
+		protocol.InitBigWrites | protocol.InitDontMask |
 		protocol.InitHasIoctlDir | protocol.InitDoReaddirplus | protocol.InitReaddirplusAuto |
 		protocol.InitAsyncDio | protocol.InitParallelDirops | protocol.InitHandleKillprivV2 |
 		protocol.InitMaxPages | protocol.InitAbortError | protocol.InitExt |

@@ -42,11 +42,6 @@ var permitted = []rule{
 		why: "requests do not carry supplementary groups, for the sake of which sgid without group execution would stay",
 	},
 	{
-		cases: `^running/trunc/`, want: ` n reg .* s=[1-9]`, got: ` n reg .* s=0 `,
-		why:   "fs/namei.c: do_open sends OPEN with O_TRUNC (FUSE_ATOMIC_O_TRUNC) before handle_truncate finds that the program runs: ETXTBSY comes too late for O_RDONLY|O_TRUNC, and the server cannot know",
-		modes: "auto always never",
-	},
-	{
 		cases: `copy`, want: `reg .* a=new m=same`, got: `reg .* a=same m=same`,
 		why: "the kernel does not expect copy_file_range to change its source's atime and goes on showing what it has cached", modes: "always",
 	},
