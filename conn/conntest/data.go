@@ -65,6 +65,11 @@ func (f *File) ReadAt(p []byte, off int64) (int, error) {
 		return 0, nil
 	}
 	if f.direct() {
+		if k.ownsSize(f.ino) {
+			if e := k.writeBack(f.c, f.ino); e != 0 {
+				return 0, e
+			}
+		}
 		n, e := k.directRead(f, p, off)
 		return n, errno(e)
 	}
@@ -161,6 +166,15 @@ func (f *File) write(p []byte, off int64) (n int, end int64, err error) {
 		off = int64(i.attr.Size)
 	}
 	var e unix.Errno
+	if k.ownsSize(i) && !f.direct() {
+		n, e = k.writeCached(f, p, off)
+		return n, off + int64(n), errno(e)
+	}
+	if k.ownsSize(i) {
+		if e = k.writeBack(f.c, i); e != 0 {
+			return 0, off, e
+		}
+	}
 	n, e = k.writeThrough(f, p, off, f.direct())
 	return n, off + int64(n), errno(e)
 }

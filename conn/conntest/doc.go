@@ -15,13 +15,14 @@
 // what comes back. A broken rule is a Violation, which says what a real kernel
 // would have done; Unmount returns them all.
 //
-// Data is written through, or direct where the server says so. Interrupts, lost
+// Data is written through, written back (flag WRITEBACK_CACHE), or direct where
+// the server says so. Interrupts, lost
 // replies, notifications, resends and aborts are there to be provoked; Run lets
 // several clients race in an order that a seed decides, and that repeats.
 //
 // Where a real kernel behaves otherwise, it is right and this package is wrong.
 // Known simplifications: pages are locked by the file, not one by one; there is
 // no readahead beyond what is asked for; no permission is checked (as without
-// default_permissions); there is no mmap, write-back, DAX, io_uring or
-// passthrough.
+// default_permissions); pages are written back by fsync and close only, one WRITE
+// after the other; there is no mmap, ASYNC_DIO, DAX, io_uring or passthrough.
 package conntest

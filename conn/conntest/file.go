@@ -134,7 +134,10 @@ func (k *Kernel) opened(f *File) {
 		f.open &^= protocol.FopenParallelDirectWrites
 	}
 	if f.ino.reg() && f.open&protocol.FopenKeepCache == 0 {
-		f.ino.dropAll()
+		f.ino.dropClean()
+	}
+	if f.flags&unix.O_ACCMODE != unix.O_RDONLY {
+		f.ino.users = append(f.ino.users, f)
 	}
 	f.d.refs++
 	f.ino.refs++
@@ -206,7 +209,13 @@ func (f *File) Close() error {
 	}
 	f.closed = true
 	var e unix.Errno
-	if f.ino.reg() && !f.ino.bad && f.open&protocol.FopenNoflush == 0 && !k.no[protocol.OpFlush] {
+	if k.ownsSize(f.ino) {
+		if e = k.writeBack(f.c, f.ino); e == 0 {
+			e = f.ino.wbErr
+		}
+		f.ino.wbErr = 0
+	}
+	if e == 0 && f.ino.reg() && !f.ino.bad && (f.open&protocol.FopenNoflush == 0 || k.ownsSize(f.ino)) && !k.no[protocol.OpFlush] {
 		in := protocol.FlushIn{Fh: f.fh, LockOwner: f.c.owner}
 		_, e = k.call(f.c, &body{op: protocol.OpFlush, nodeid: f.ino.nodeid, arg: protocol.BytesOf(&in), force: true})
 		if e == unix.ENOSYS {
@@ -227,6 +236,7 @@ func (k *Kernel) release(f *File) {
 	if !f.noFh && !k.no[protocol.OpOpen] || f.ino.dir() && !f.noFh {
 		k.postRelease(op, f.ino.nodeid, &protocol.ReleaseIn{Fh: f.fh, Flags: f.flags})
 	}
+	f.ino.users = without(f.ino.users, f)
 	k.dput(f.d)
 	k.iput(f.ino)
 }
@@ -295,6 +305,16 @@ func (f *File) Fsync(data bool) error {
 	in := protocol.FsyncIn{Fh: f.fh}
 	if data {
 		in.FsyncFlags = protocol.FsyncFdatasync
+	}
+	if k.ownsSize(f.ino) {
+		e := k.writeBack(f.c, f.ino)
+		if e == 0 {
+			e = f.ino.wbErr
+		}
+		f.ino.wbErr = 0
+		if e != 0 {
+			return e
+		}
 	}
 	if k.no[op] {
 		return nil

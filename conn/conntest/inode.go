@@ -25,11 +25,15 @@ type inode struct {
 	dirop lock // fi->mutex: LOOKUP and READDIR without PARALLEL_DIROPS
 	plock lock // of all pages, where the kernel has one for each
 	pages map[int64][]byte
-	drops uint64 // times that pages were dropped: a READ in flight is older
+	dirty map[int64]bool // pages to be written back
+	stamp bool           // times of ours, to be sent
+	wbErr unix.Errno     // of write-back, told once
+	users []*File        // those that can write
+	drops uint64         // times that pages were dropped: a READ in flight is older
 }
 
 func (k *Kernel) newInode(nodeid, gen uint64) *inode {
-	i := &inode{nodeid: nodeid, gen: gen, pages: map[int64][]byte{}}
+	i := &inode{nodeid: nodeid, gen: gen, pages: map[int64][]byte{}, dirty: map[int64]bool{}}
 	k.inodes[nodeid] = i
 	return i
 }
@@ -107,9 +111,6 @@ func (k *Kernel) change(i *inode, a *protocol.Attr, until int64, version uint64)
 	}
 }
 
-// ownsSize reports whether size and times are the kernel's (write-back cache).
-func (k *Kernel) ownsSize(i *inode) bool { return false }
-
 // iput drops a reference; the last one evicts the inode at once, and what was
 // looked up is given back (fuse_evict_inode).
 func (k *Kernel) iput(i *inode) {
@@ -177,6 +178,17 @@ func (k *Kernel) setattr(cl *Client, i *inode, f *File, in *protocol.SetattrIn) 
 		in.Valid |= protocol.FattrFh
 		in.Fh = f.fh
 	}
+	if k.ownsSize(i) {
+		if size {
+			in.Valid |= protocol.FattrMtime | protocol.FattrCtime
+			k.stampTimes(i)
+			k.setTimes(i, in)
+		} else if e := k.writeBack(cl, i); e != 0 {
+			return e
+		}
+		k.lock(cl, &i.plock) // fuse_set_nowrite
+		defer k.unlock(&i.plock)
+	}
 	if size {
 		in.Valid |= protocol.FattrLockowner
 		in.LockOwner = cl.owner
@@ -194,12 +206,19 @@ func (k *Kernel) setattr(cl *Client, i *inode, f *File, in *protocol.SetattrIn) 
 	if e := k.tookAttr(i, protocol.OpSetattr, out, 0); e != 0 {
 		return e
 	}
+	if k.ownsSize(i) && size {
+		i.attr.Size = in.Size
+	}
+	if k.ownsSize(i) && in.Valid&protocol.FattrMtime != 0 {
+		i.attr.Mtime, i.attr.Mtimensec = in.Mtime, in.Mtimensec
+		i.stamp = i.stamp && !size
+	}
 	if size && i.reg() {
 		if !k.o.Shared && out.Attr.Size != in.Size {
 			k.report(&request{op: protocol.OpSetattr, nodeid: i.nodeid}, 0,
 				fmt.Sprintf("size is %d after it was set to %d", out.Attr.Size, in.Size), "the size in the reply counts")
 		}
-		if i.attr.Size < old {
+		if i.attr.Size < old || k.ownsSize(i) {
 			k.truncatePages(i, i.attr.Size)
 		}
 	}

@@ -71,14 +71,14 @@ func (k *Kernel) invalInode(in *protocol.NotifyInvalInodeOut) unix.Errno {
 	case in.Len <= 0 || in.Off > 1<<62 || in.Len > 1<<62:
 		i.drops++
 		for p := range i.pages {
-			if p >= in.Off/int64(k.page) {
+			if p >= in.Off/int64(k.page) && !i.dirty[p] {
 				delete(i.pages, p)
 			}
 		}
 	default:
 		i.drops++
 		for p := range i.pages {
-			if p >= in.Off/int64(k.page) && p <= (in.Off+in.Len-1)/int64(k.page) {
+			if p >= in.Off/int64(k.page) && p <= (in.Off+in.Len-1)/int64(k.page) && !i.dirty[p] {
 				delete(i.pages, p)
 			}
 		}

@@ -9,6 +9,7 @@ import "golang.org/x/sys/unix"
 func (i *inode) dropAll() {
 	i.drops++
 	clear(i.pages)
+	clear(i.dirty)
 }
 
 // truncatePages is truncate_pagecache: nothing is cached beyond size.
@@ -19,6 +20,7 @@ func (k *Kernel) truncatePages(i *inode, size uint64) {
 		switch {
 		case start >= size:
 			delete(i.pages, n)
+			delete(i.dirty, n)
 		case size-start < uint64(k.page):
 			clear(p[size-start:])
 		}
@@ -103,7 +105,7 @@ func (k *Kernel) fill(f *File, first, last int64) unix.Errno {
 	if drops != i.drops {
 		return 0 // pages that went while they were being read: once more
 	}
-	if int64(len(b)) < n*page && i.version == version {
+	if int64(len(b)) < n*page && i.version == version && !k.ownsSize(i) { // else a hole
 		k.short(f, off, int(n*page), len(b), size, "the rest reads as zeros, and the file as shorter")
 		// fuse_short_read, fuse_read_update_size
 		if i.unstable == 0 && uint64(off)+uint64(len(b)) < i.attr.Size {
@@ -113,6 +115,9 @@ func (k *Kernel) fill(f *File, first, last int64) unix.Errno {
 		}
 	}
 	for j := int64(0); j < n; j++ {
+		if i.pages[first+j] != nil {
+			continue
+		}
 		p := make([]byte, page)
 		if j*page < int64(len(b)) {
 			copy(p, b[j*page:])

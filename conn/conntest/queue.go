@@ -42,13 +42,14 @@ type body struct {
 	data   []byte
 	size   int // most bytes of a variable reply
 	force  bool
+	nobody bool // sent with no ids: write-back
 }
 
 // make encodes b. k.mu is held.
 func (k *Kernel) make(cl *Client, b *body) *request {
 	k.unique += 2
 	h := protocol.InHeader{Opcode: b.op, Unique: k.unique, Nodeid: b.nodeid}
-	if cl != nil {
+	if cl != nil && !b.nobody {
 		h.Uid, h.Gid, h.Pid = cl.Uid, cl.Gid, cl.pid
 	}
 	n := 40 + len(b.arg) + len(b.data)
