@@ -164,6 +164,7 @@ func (t *Thread) read(r *Request) int {
 	off := c.lay.lead - headRoom
 	buf := r.mem[off : c.lay.lead+c.lay.in]
 	t.state.Store(threadReading)
+	aborted := false
 	for fails := 0; ; {
 		if c.ended.Load() {
 			return -1
@@ -188,6 +189,12 @@ func (t *Thread) read(r *Request) int {
 			c.end(nil)
 			return -1
 		case unix.ECONNABORTED:
+			// A read that an unmount meets while it copies a request gets this
+			// as well (fs/fuse/dev.c: fuse_dev_do_read); the next one knows.
+			if !aborted {
+				aborted = true
+				continue
+			}
 			c.end(ErrAborted)
 			return -1
 		case unix.EPERM:
