@@ -228,10 +228,18 @@ func TestAllocs(t *testing.T) {
 		for _, msg := range [][]byte{get, read} {
 			s.unique += 2
 			protocol.ViewOf[protocol.InHeader](msg).Unique = s.unique
-			if _, err := unix.Write(s.fd, msg); err != nil {
+			_, err := unix.Write(s.fd, msg)
+			for err == unix.EINTR {
+				_, err = unix.Write(s.fd, msg)
+			}
+			if err != nil {
 				t.Fatal(err)
 			}
-			if n, err := unix.Read(s.fd, s.buf); n < 100 || err != nil {
+			n, err := unix.Read(s.fd, s.buf)
+			for err == unix.EINTR {
+				n, err = unix.Read(s.fd, s.buf)
+			}
+			if n < 100 || err != nil {
 				t.Fatal(n, err)
 			}
 		}
