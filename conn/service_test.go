@@ -143,6 +143,8 @@ func TestRetire(t *testing.T) {
 	for range 100 {
 		s.want(s.getattr(1), unix.EPERM)
 	}
+	mu.Lock()
+	defer mu.Unlock()
 	if spoilt[os.Getpid()] {
 		t.Error("the process's first thread served")
 	}
