@@ -240,8 +240,8 @@ func appendCommon(b []byte, o *MountOptions) []byte {
 
 // identify finds out which mount is ours. The kernel names the connection behind
 // the descriptor since 6.17; before, ours is the FUSE mount on dir that was not
-// there when we began. A mount that cannot be found is taken down again by
-// closing the only descriptor: nothing may be left that nobody can unmount.
+// there when we began. A mount that cannot be found is aborted, by closing the
+// only descriptor: it answers ENOTCONN and hangs nobody until it is unmounted.
 func (m *Mount) identify(before []mountInfo) (*Mount, error) {
 	list, err := readMountinfo()
 	if err == nil {

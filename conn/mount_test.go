@@ -33,7 +33,7 @@ func private(t *testing.T) bool {
 		return true
 	}
 	if os.Getuid() != 0 {
-		t.Skip("needs root, to make a mount namespace")
+		t.Fatal("needs root, to make a mount namespace: bash .ci/test runs all tests as root")
 	}
 	runSelf(t, t.Name(), nsEnv+"="+t.Name(), &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS})
 	return false

@@ -76,8 +76,8 @@ func background(o *options, argv []string) int {
 	}
 }
 
-// release lets go of the terminal and the directory it was started in, and
-// tells the parent. false: there is no parent any more.
+// release lets go of the terminal and tells the parent. false: there is no
+// parent any more.
 func release(ready, logFD int) bool {
 	null, err := unix.Open("/dev/null", unix.O_RDWR|unix.O_CLOEXEC, 0)
 	if err != nil {

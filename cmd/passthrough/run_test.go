@@ -30,7 +30,7 @@ func private(t *testing.T) bool {
 		return true
 	}
 	if os.Getuid() != 0 {
-		t.Skip("needs root, to make a mount namespace")
+		t.Fatal("needs root, to make a mount namespace: bash .ci/test runs all tests as root")
 	}
 	bin := binary(t)
 	cmd := exec.Command("/proc/self/exe", "-test.run=^"+t.Name()+"$", "-test.v", "-test.timeout=60s")

@@ -50,11 +50,8 @@ func (n *node) make(dirfd int, c *byte) error {
 }
 
 func (fs *FS) makeNode(r *ops.Request, name []byte, n *node, out *protocol.EntryOut) error {
-	if fs.opt.ReadOnly {
-		return unix.EROFS
-	}
 	var buf nameBuf
-	dir, dirfd, c, err := fs.dirOf(r.Nodeid(), name, &buf)
+	dir, dirfd, c, err := fs.dirToChange(r.Nodeid(), name, &buf)
 	if err != nil {
 		return err
 	}
@@ -108,11 +105,8 @@ func (fs *FS) undo(dirfd int, c *byte, mode uint32) {
 // gets a reference of its own when one is needed (fs.closing). So a CREATE
 // does not fail for want of descriptors after the file was made.
 func (fs *FS) Create(r *ops.Request, in *protocol.CreateIn, name []byte, e *protocol.EntryOut, o *protocol.OpenOut) error {
-	if fs.opt.ReadOnly {
-		return unix.EROFS
-	}
 	var buf nameBuf
-	dir, dirfd, c, err := fs.dirOf(r.Nodeid(), name, &buf)
+	dir, dirfd, c, err := fs.dirToChange(r.Nodeid(), name, &buf)
 	if err != nil {
 		return err
 	}

@@ -379,7 +379,7 @@ func TestNoAllocs(t *testing.T) {
 // changed, with another birth time. It is the same file all the while.
 func TestCopyUp(t *testing.T) {
 	if !isRoot() {
-		t.Skip("needs root")
+		t.Fatal("needs root: bash .ci/test runs all tests as root")
 	}
 	// A mount of this thread's own, which ends with it.
 	runtime.LockOSThread()

@@ -19,6 +19,14 @@ func (fs *FS) dirOf(nodeid uint64, name []byte, buf *nameBuf) (dir *inode, fd in
 	return dir, fd, cstr(name, buf), nil
 }
 
+// dirToChange is dirOf for a request that makes or removes name.
+func (fs *FS) dirToChange(nodeid uint64, name []byte, buf *nameBuf) (dir *inode, fd int, c *byte, err error) {
+	if fs.opt.ReadOnly {
+		return nil, -1, nil, unix.EROFS
+	}
+	return fs.dirOf(nodeid, name, buf)
+}
+
 // lookupAt finds name in dir and counts one lookup. One statx when the file
 // is known and held; else it is opened, and what counts is what the
 // descriptor says: between the two calls the name may have become another's.

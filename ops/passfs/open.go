@@ -224,8 +224,8 @@ func (fs *FS) Flush(r *ops.Request, in *protocol.FlushIn) error {
 	return err
 }
 
-// Release answers RELEASE, the last one for fh. flock(2) locks go with the
-// descriptor; those waiting for them are told.
+// Release answers RELEASE, the last one for fh. Its flock(2) and open file
+// description locks go with it; those waiting for them are told.
 func (fs *FS) Release(r *ops.Request, in *protocol.ReleaseIn) error {
 	f := fs.files.get(in.Fh)
 	if f == nil {

@@ -15,11 +15,8 @@ func (fs *FS) Rmdir(r *ops.Request, name []byte) error {
 }
 
 func (fs *FS) remove(r *ops.Request, name []byte, flags int) error {
-	if fs.opt.ReadOnly {
-		return unix.EROFS
-	}
 	var buf nameBuf
-	dir, dirfd, c, err := fs.dirOf(r.Nodeid(), name, &buf)
+	dir, dirfd, c, err := fs.dirToChange(r.Nodeid(), name, &buf)
 	if err != nil {
 		return err
 	}
