@@ -50,6 +50,16 @@ func TestDetach(t *testing.T) {
 	eventually(t, "slots come back", func() bool { return s.c.Stats().InFlight == 0 })
 }
 
+func TestStatsText(t *testing.T) {
+	if got := string(new(Stats).AppendText(nil)); got != "requests=0" {
+		t.Errorf("nothing happened yet: %q", got)
+	}
+	s := Stats{Requests: 7, Panics: 1, SlotsPeak: 3}
+	if got := string(s.AppendText([]byte("p: "))); got != "p: requests=7 panics=1 slotspeak=3" {
+		t.Errorf("%q", got)
+	}
+}
+
 // TestBackPressure reaches the cap of slots: what is not read stays with the
 // kernel, and is served when slots come back.
 func TestBackPressure(t *testing.T) {

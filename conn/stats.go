@@ -76,10 +76,10 @@ func (c *Conn) Stats() Stats {
 	return s
 }
 
-// AppendText appends the counters as name=value pairs, those that are zero left
-// out.
+// AppendText appends the counters as name=value pairs: requests, and of the
+// others those that are not zero.
 func (s *Stats) AppendText(dst []byte) []byte {
-	for _, n := range [...]struct {
+	for i, n := range [...]struct {
 		name string
 		v    uint64
 	}{
@@ -106,7 +106,7 @@ func (s *Stats) AppendText(dst []byte) []byte {
 		{"slotsused", uint64(s.SlotsUsed)},
 		{"slotspeak", uint64(s.SlotsPeak)},
 	} {
-		if n.v == 0 {
+		if n.v == 0 && i > 0 {
 			continue
 		}
 		if len(dst) > 0 && dst[len(dst)-1] != ' ' && dst[len(dst)-1] != '\n' {

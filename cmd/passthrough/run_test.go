@@ -120,12 +120,19 @@ func mountLine(dir string) string {
 // until waits for something to become true.
 func until(t *testing.T, what string, f func() bool) {
 	t.Helper()
+	if !soon(f) {
+		t.Fatal("not within 30 s: ", what)
+	}
+}
+
+func soon(f func() bool) bool {
 	for i := 0; !f(); i++ {
-		if i == 500 {
-			t.Fatal("not within 10 s: ", what)
+		if i == 1500 {
+			return false
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
+	return true
 }
 
 // served finds the process that serves dir, by its command line.
@@ -437,9 +444,17 @@ func start(t *testing.T, args ...string) *proc {
 	return p
 }
 
+// until is until for something the server does.
+func (p *proc) until(t *testing.T, what string, f func() bool) {
+	t.Helper()
+	if !soon(f) {
+		t.Fatalf("not within 30 s: %s; the server said %q", what, p.said())
+	}
+}
+
 func (p *proc) ready(t *testing.T, mnt string) {
 	t.Helper()
-	until(t, "mounted", func() bool { return strings.Contains(mountLine(mnt), "fuse.passthrough") })
+	p.until(t, "mounted", func() bool { return strings.Contains(mountLine(mnt), "fuse.passthrough") })
 }
 
 // end waits for the end and returns the exit status.

@@ -22,7 +22,7 @@ func TestSignals(t *testing.T) {
 		p := start(t, "-f", src, mnt)
 		p.ready(t, mnt)
 		must(t, p.Process.Signal(unix.SIGUSR1))
-		until(t, "SIGUSR1", func() bool { return strings.Contains(p.said(), "passthrough: requests=") })
+		p.until(t, "SIGUSR1", func() bool { return strings.Contains(p.said(), "passthrough: requests=") })
 		must(t, p.Process.Signal(sig))
 		if status := p.end(t); status != 0 || mountLine(mnt) != "" {
 			t.Errorf("%v: status %d, %q, %s", sig, status, mountLine(mnt), p.said())
@@ -84,7 +84,7 @@ func TestSignalWhileBusy(t *testing.T) {
 	_, err = io.ReadFull(out, b)
 	must(t, err)
 	must(t, p.Process.Signal(unix.SIGTERM))
-	until(t, "detached", func() bool { return mountLine(mnt) == "" })
+	p.until(t, "detached", func() bool { return mountLine(mnt) == "" })
 	in.Write([]byte("\n"))
 	if b, _ := io.ReadAll(out); string(b) != "content" {
 		t.Errorf("an open file after the detach: %q", b)
@@ -103,7 +103,7 @@ func TestSignalWhileBusy(t *testing.T) {
 	defer user.Wait()
 	defer user.Process.Kill()
 	must(t, p.Process.Signal(unix.SIGTERM))
-	until(t, "detached", func() bool { return mountLine(mnt) == "" })
+	p.until(t, "detached", func() bool { return mountLine(mnt) == "" })
 	must(t, p.Process.Signal(unix.SIGTERM))
 	if status := p.end(t); status != 1 {
 		t.Errorf("%d %s", status, p.said())
