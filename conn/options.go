@@ -38,7 +38,7 @@ type Options struct {
 
 	Threads     int  // most readers, those in blocked handlers included; default 10
 	IdleThreads int  // readers that wait for requests; default 2
-	Slots       int  // most requests in service, detached ones included; default Threads + 64
+	Slots       int  // most requests in service, detached ones included; default Threads + 1024, on 32-bit + 64
 	Clone       bool // a device descriptor for each reader, where the device can
 
 	// DrainTimeout is how long Serve waits, after the end of the mount, for
@@ -52,6 +52,10 @@ type Options struct {
 // maxWriteCap keeps a slot addressable on 32-bit systems; max_pages cannot go
 // beyond 65535 pages anyway.
 const maxWriteCap = 64 << 20
+
+// defaultSlots are beside those of readers. A slot costs address space, which
+// 32-bit systems have little of, and memory only as far as it is used.
+const defaultSlots = 64 + 960*(^uint(0)>>63)
 
 // withDefaults returns o with every zero filled in and every value in bounds.
 func (o *Options) withDefaults() Options {
@@ -89,7 +93,7 @@ func (o *Options) withDefaults() Options {
 	}
 	r.IdleThreads = min(r.IdleThreads, r.Threads)
 	if r.Slots <= 0 {
-		r.Slots = r.Threads + 64
+		r.Slots = r.Threads + int(defaultSlots)
 	}
 	if r.DrainTimeout <= 0 {
 		r.DrainTimeout = 10 * time.Second

@@ -189,6 +189,11 @@ func (r *Request) Detach() {
 	r.unref()
 }
 
+// Shrink gives back what memory the slot holds from earlier requests: for a
+// handler that will keep the request for long. It is called before Detach;
+// what was in Payload is lost.
+func (r *Request) Shrink() { r.buf.Release(len(r.mem) - len(r.payload)) }
+
 // Block says that the handler is about to block. If no other reader is waiting
 // for requests, one is woken or started, up to Options.Threads. It costs a look
 // at each reader's state.

@@ -60,6 +60,39 @@ func TestStatsText(t *testing.T) {
 	}
 }
 
+// TestShrink: a request that waits long keeps no pages of the one before it.
+func TestShrink(t *testing.T) {
+	const size = 60 << 10
+	held := make(chan *Request, 1)
+	s := serving(t, &funcs{serve: func(r *Request) {
+		b := r.Payload()[:size]
+		if r.Header.Nodeid == 1 {
+			for i := range b {
+				b[i] = 1
+			}
+			_ = r.Reply(0, size)
+			return
+		}
+		r.Shrink()
+		r.Detach()
+		held <- r
+	}}, &Options{Threads: 1, IdleThreads: 1})
+	s.getattr(1)
+	s.recv()
+	s.getattr(2)
+	r := <-held
+	for i, c := range r.Payload()[:size] {
+		if c != 0 {
+			t.Fatalf("byte %d of the payload area is still there", i)
+		}
+	}
+	if r.Header.Nodeid != 2 || r.Header.Opcode != protocol.OpGetattr {
+		t.Errorf("the request itself: %+v", r.Header)
+	}
+	_ = r.ReplyError(unix.ENODATA)
+	s.recv()
+}
+
 // TestBackPressure reaches the cap of slots: what is not read stays with the
 // kernel, and is served when slots come back.
 func TestBackPressure(t *testing.T) {

@@ -210,6 +210,7 @@ func (t *lockTable) maxWaiters(r *ops.Request) int32 {
 // wait makes a waiter of the request, which is answered by it from now on.
 func (fs *FS) wait(r *ops.Request, s *lockSet, q *lockReq) {
 	w := &waiter{lockReq: *q, r: r, s: s}
+	r.Shrink()
 	r.Detach()
 	// Before it is in the queue: once there it may be answered at any time,
 	// and r be somebody else's.

@@ -66,6 +66,7 @@ func (fs *FS) openLater(r *ops.Request, i *inode, flags int, in *protocol.OpenIn
 		t.waiters.Add(-1)
 		return unix.EAGAIN
 	}
+	r.Shrink()
 	r.Detach()
 	go func() {
 		if flags&unix.O_TRUNC != 0 && in.OpenFlags&protocol.OpenKillSuidgid != 0 {

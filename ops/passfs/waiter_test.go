@@ -60,8 +60,9 @@ func TestLockCap(t *testing.T) {
 	if e := w.setlk(id, lkIn(fh, 1, wr, 0, 0)); e != 0 {
 		t.Fatal(e)
 	}
+	const n = maxWaiters + 100
 	var all []chan []byte
-	for o := range uint64(200) {
+	for o := range uint64(n) {
 		c, _ := w.setlkw(id, lkIn(fh, 2+o, rd, 0, 0))
 		all = append(all, c)
 	}
@@ -76,10 +77,10 @@ func TestLockCap(t *testing.T) {
 		_, e := w.wait(c)
 		got[e]++
 	}
-	if got[0] == 0 || got[0]+got[unix.ENOLCK] != 200 {
+	if got[0] == 0 || got[0]+got[unix.ENOLCK] != n {
 		t.Error(got)
 	}
-	for o := range uint64(201) {
+	for o := range uint64(n + 1) {
 		w.flush(id, fh, 1+o)
 	}
 }
