@@ -57,30 +57,41 @@ type earlyInterrupts struct {
 	at [earlyMax]int64
 }
 
-// add remembers id. It fails when all places are taken by younger ones than
-// earlyTTL.
-func (e *earlyInterrupts) add(id uint64, now int64) bool {
+// expire forgets what is older than earlyTTL. The monitor calls it too: while
+// there is an entry every request has to look for itself in the table.
+func (e *earlyInterrupts) expire(now int64) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	n := int(e.n.Load())
 	for i := 0; i < n; {
-		switch {
-		case e.id[i] == id:
-			return true
-		case now-e.at[i] > earlyTTL:
-			n--
-			e.id[i], e.at[i] = e.id[n], e.at[n]
-		default:
+		if now-e.at[i] <= earlyTTL {
 			i++
+			continue
 		}
-	}
-	ok := n < earlyMax
-	if ok {
-		e.id[n], e.at[n] = id, now
-		n++
+		n--
+		e.id[i], e.at[i] = e.id[n], e.at[n]
 	}
 	e.n.Store(int32(n))
-	return ok
+}
+
+// add remembers id. It fails when all places are taken by younger ones than
+// earlyTTL.
+func (e *earlyInterrupts) add(id uint64, now int64) bool {
+	e.expire(now)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	n := int(e.n.Load())
+	for i := range n {
+		if e.id[i] == id {
+			return true
+		}
+	}
+	if n == earlyMax {
+		return false
+	}
+	e.id[n], e.at[n] = id, now
+	e.n.Store(int32(n + 1))
+	return true
 }
 
 // take forgets id and reports whether it was there.

@@ -50,6 +50,13 @@ func TestInterruptEarly(t *testing.T) {
 			t.Fatal("another id was remembered")
 		}
 	}
+	// one that came too late is forgotten, and requests need not look for it
+	s.intr(s.unique)
+	eventually(t, "remembered", func() bool { return s.c.early.n.Load() == 1 })
+	eventually(t, "forgotten", func() bool {
+		s.want(s.getattr(1), unix.EPERM)
+		return s.c.early.n.Load() == 0
+	})
 }
 
 // TestInterruptFlood sends more INTERRUPTs for unknown requests than are

@@ -11,7 +11,7 @@ const (
 // tick: a handler that blocks without a word (Request.Block) must not stop the
 // mount. It runs while requests come in and is woken by the first after a pause,
 // so that an idle mount has no periodic wake-ups. Before a pause it returns the
-// memory of free slots.
+// memory of free slots. It also forgets INTERRUPTs that came too late.
 func (c *Conn) monitor() {
 	defer c.exit()
 	timer := newAlarm(c.monWake, monTick)
@@ -23,6 +23,9 @@ func (c *Conn) monitor() {
 			<-c.monWake
 			if c.ended.Load() {
 				return
+			}
+			if c.early.n.Load() != 0 {
+				c.early.expire(c.now())
 			}
 			sum := c.served()
 			switch {
