@@ -2,11 +2,9 @@ package conn
 
 import (
 	"errors"
-	"os"
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/fusewire/fusewire/protocol"
 	"golang.org/x/sys/unix"
@@ -135,120 +133,4 @@ func (d *late) ReadRequest(b []byte) (int, error) {
 		return 0, unix.EPERM
 	}
 	return d.script.ReadRequest(b)
-}
-
-// TestDeviceReal serves a real mount with a channel for each reader: replies go
-// back on the channel that was read from, also when the request was detached or
-// resent; backing ids come and go.
-func TestDeviceReal(t *testing.T) {
-	if !private(t) {
-		return
-	}
-	dir := t.TempDir()
-	m := mounted(t, dir, nil)
-	dev, err := NewFuseDevice(m.FD())
-	must(t, err)
-	c := New(dev, &Options{Clone: true, Threads: 6, IdleThreads: 3, Log: func(s string) { t.Error(s) },
-		Want: DefaultWant | protocol.InitPassthrough})
-	gate := make(chan struct{})
-	var hold atomic.Bool
-	var held atomic.Int32
-	done := make(chan error, 1)
-	go func() {
-		done <- c.Serve(&funcs{serve: func(r *Request) {
-			if r.Op() != protocol.OpStatfs {
-				_ = r.ReplyError(unix.ENOSYS)
-				return
-			}
-			answer := func() {
-				protocol.ViewOf[protocol.StatfsOut](r.Out()).St.Bsize = 4096
-				if err := r.Reply(80, 0); err != nil {
-					t.Errorf("reply: %v", err)
-				}
-			}
-			switch {
-			case hold.Load():
-				r.Block()
-				held.Add(1)
-				<-gate
-				answer()
-			case r.Unique()/2%3 == 0:
-				r.Detach()
-				go answer()
-			default:
-				answer()
-			}
-		}})
-	}()
-	<-c.Ready()
-	stat := func() {
-		var st unix.Statfs_t
-		if err := unix.Statfs(dir, &st); err != nil || st.Bsize != 4096 {
-			t.Errorf("statfs: %v, %d", err, st.Bsize)
-		}
-	}
-	var wg sync.WaitGroup
-	for range 6 {
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
-			for range 300 {
-				stat()
-			}
-		}()
-	}
-	wg.Wait()
-	c.mu.Lock()
-	clones := len(c.clones)
-	c.mu.Unlock()
-	if clones < 2 {
-		t.Errorf("%d clones for 3 readers", clones)
-	}
-
-	const n = 3
-	hold.Store(true)
-	for range n {
-		wg.Add(1)
-		go func() { defer wg.Done(); stat() }()
-	}
-	eventually(t, "requests are held", func() bool { return held.Load() == n })
-	if c.Flags()&protocol.InitHasResend != 0 { // 7.40, Linux 6.9
-		must(t, c.NotifyResend())
-		eventually(t, "copies come in", func() bool { return c.Stats().Resent == n })
-	}
-	hold.Store(false)
-	close(gate)
-	wg.Wait()
-	if got := held.Load(); got != n {
-		t.Errorf("%d requests were served, want %d: a copy was served too", got, n)
-	}
-
-	f, err := os.CreateTemp(t.TempDir(), "")
-	must(t, err)
-	defer f.Close()
-	if c.Flags()&protocol.InitPassthrough != 0 { // 7.40, Linux 6.9
-		id, err := c.BackingOpen(int(f.Fd()))
-		if err != nil || id <= 0 {
-			t.Errorf("BackingOpen: %d, %v", id, err)
-		}
-		if err := c.BackingClose(id); err != nil {
-			t.Errorf("BackingClose: %v", err)
-		}
-		if err := c.BackingClose(id); !errors.Is(err, unix.ENOENT) {
-			t.Errorf("BackingClose, a second time: %v", err)
-		}
-	}
-	if err := c.NotifyInvalInode(999, 0, 0); !errors.Is(err, unix.ENOENT) {
-		t.Errorf("notification about an unknown inode: %v", err)
-	}
-	must(t, m.Unmount())
-	select {
-	case err := <-done:
-		must(t, err)
-	case <-time.After(20 * time.Second):
-		t.Fatal("Serve did not return after the unmount")
-	}
-	if st := c.Stats(); st.Lost+st.Refused+st.Double+st.Unanswered != 0 || st.SlotsUsed != 0 {
-		t.Errorf("%+v", st)
-	}
 }

@@ -261,3 +261,10 @@ func eventually(t *testing.T, what string, cond func() bool) {
 	}
 	t.Fatalf("did not happen: %s", what)
 }
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}

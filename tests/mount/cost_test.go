@@ -143,7 +143,7 @@ func TestNofile(t *testing.T) {
 			trees(t, src, int(u.cred.Uid))
 			o := &harness.Options{Limits: map[string]uint64{"n": 1024}}
 			if u.cred.Uid != 0 {
-				openFuse(t)
+				harness.OpenFuse(t)
 				o.User = &u.cred
 			}
 			m := harness.ServeWith(t, o, src)

@@ -99,34 +99,6 @@ func newDir(t testing.TB) string {
 	return dir
 }
 
-// openFuse lets ordinary users open /dev/fuse, as distributions do. Where it is
-// closed to them, a node of its own covers it in this mount namespace.
-func openFuse(t testing.TB) {
-	t.Helper()
-	var st unix.Stat_t
-	if err := unix.Stat("/dev/fuse", &st); err != nil {
-		t.Fatal(err)
-	}
-	if st.Mode&0o666 == 0o666 {
-		return
-	}
-	node := filepath.Join(harness.Disk(t), "fuse")
-	if err := unix.Mknod(node, unix.S_IFCHR|0o666, int(st.Rdev)); err != nil {
-		t.Fatal(err)
-	}
-	if err := unix.Chmod(node, 0o666); err != nil {
-		t.Fatal(err)
-	}
-	if err := unix.Mount(node, "/dev/fuse", "", unix.MS_BIND, ""); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := unix.Unmount("/dev/fuse", unix.MNT_DETACH); err != nil {
-			t.Error(err)
-		}
-	})
-}
-
 func put(t testing.TB, path, data string) {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {

@@ -308,7 +308,7 @@ func TestMountCommand(t *testing.T) {
 
 // TestErrors: what goes wrong is one clear line on stderr and a status.
 func TestErrors(t *testing.T) {
-	openFuse(t)
+	harness.OpenFuse(t)
 	src, dir := harness.Disk(t), newDir(t)
 	file := filepath.Join(src, "file")
 	put(t, file, "contents")
