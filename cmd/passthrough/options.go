@@ -45,6 +45,7 @@ var longs = [...]struct{ name, short, arg, help string }{
 	{"attr-timeout", "", "SECONDS", "how long attributes are cached (default: by cache mode)"},
 	{"negative-timeout", "", "SECONDS", "how long the absence of a name is cached (default: by cache mode)"},
 	{"direct-io", "", "", "do not use the page cache"},
+	{"parallel-direct-writes", "", "MODE", "auto (where no page cache is used), always (O_DIRECT) or never"},
 	{"xattr", "", "MODE", "passthrough (default), noattr (EOPNOTSUPP) or nosys (ENOSYS)"},
 	{"num-threads", "", "N", "most threads that serve (default: 10)"},
 	{"single-thread", "s", "", "one thread (--num-threads=1)"},
@@ -308,6 +309,17 @@ func (o *options) apply(name, val, as string) error {
 			o.fs.Cache = passfs.CacheAlways
 		default:
 			return bad("never, metadata, auto or always")
+		}
+	case "parallel-direct-writes":
+		switch val {
+		case "auto":
+			o.fs.Parallel = passfs.ParallelAuto
+		case "always":
+			o.fs.Parallel = passfs.ParallelAlways
+		case "never":
+			o.fs.Parallel = passfs.ParallelNever
+		default:
+			return bad("auto, always or never")
 		}
 	case "xattr":
 		switch val {

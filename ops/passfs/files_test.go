@@ -339,6 +339,52 @@ func TestOpenModes(t *testing.T) {
 	}
 }
 
+// TestOpenParallel: which direct writes may run side by side.
+func TestOpenParallel(t *testing.T) {
+	const one = protocol.FopenDirectIO
+	const par = one | protocol.FopenParallelDirectWrites
+	for _, c := range []struct {
+		cache         CacheMode
+		parallel      ParallelMode
+		plain, direct uint32 // opened without O_DIRECT and with
+	}{
+		{CacheNever, ParallelAuto, par, par},
+		{CacheNever, ParallelAlways, par, par},
+		{CacheNever, ParallelNever, one, one},
+		{CacheAlways, ParallelAuto, protocol.FopenKeepCache, protocol.FopenKeepCache},
+		{CacheAlways, ParallelAlways, protocol.FopenKeepCache, par},
+		{CacheAlways, ParallelNever, protocol.FopenKeepCache, protocol.FopenKeepCache},
+	} {
+		o := DefaultOptions()
+		o.Cache, o.Parallel = c.cache, c.parallel
+		w, id := fileWire(t, &o, "data")
+		for flags, want := range map[uint32]uint32{unix.O_RDWR: c.plain, unix.O_RDWR | unix.O_DIRECT: c.direct} {
+			out, e := w.open(id, flags)
+			if e != 0 {
+				t.Fatal(e)
+			}
+			if out.OpenFlags != want {
+				t.Errorf("cache %d, parallel %d, open %#x: flags %#x, want %#x", c.cache, c.parallel, flags, out.OpenFlags, want)
+			}
+			w.release(id, out.Fh, false)
+		}
+	}
+	// not with O_DIRECT where that leaves stale pages
+	fs, err := New(unix.AT_FDCWD, &Options{Parallel: ParallelAlways})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer fs.Done()
+	for _, f := range []protocol.InitFlags{0, protocol.InitDirectIOAllowMmap} {
+		if err := fs.Init(nil, nil, &protocol.InitOut{Flags2: uint32(f >> 32)}); err != nil {
+			t.Fatal(err)
+		}
+		if fs.mmapsDirect != (f != 0) {
+			t.Errorf("flags %#x: %v", f, fs.mmapsDirect)
+		}
+	}
+}
+
 func TestOpenErrors(t *testing.T) {
 	w, id := fileWire(t, nil, "data")
 	mkdir(t, w.dir, "d")

@@ -33,7 +33,8 @@ type FS struct {
 	switching  bool // may become the caller: CAP_SETUID and CAP_SETGID
 	euid, egid uint32
 
-	hasFsetid bool // CAP_FSETID is in effect, see killpriv.go
+	hasFsetid   bool // CAP_FSETID is in effect, see killpriv.go
+	mmapsDirect bool // DIRECT_IO_ALLOW_MMAP is in force
 
 	files   fileTable
 	locks   lockTable
@@ -185,6 +186,7 @@ func (fs *FS) Init(c *conn.Conn, in *protocol.InitIn, out *protocol.InitOut) err
 	}
 	out.Flags &^= uint32(no)
 	out.Flags2 &^= uint32(no >> 32)
+	fs.mmapsDirect = out.Flags2&uint32(protocol.InitDirectIOAllowMmap>>32) != 0
 	return nil
 }
 

@@ -141,11 +141,14 @@ func (fs *FS) newFile(i *inode, fd int, flags uint32, out *protocol.OpenOut) err
 		f.appendFD = err == nil && fl&unix.O_APPEND != 0
 	}
 	switch {
-	case fs.opt.DirectIO, fs.opt.Cache == CacheNever, fs.opt.Cache == CacheMetadata:
-		// Our writes are positional and may run side by side. Shared mappings
-		// work where DIRECT_IO_ALLOW_MMAP was negotiated (7.39).
+	case fs.opt.DirectIO, fs.opt.Cache == CacheNever, fs.opt.Cache == CacheMetadata,
+		fs.opt.Parallel == ParallelAlways && flags&unix.O_DIRECT != 0 && fs.mmapsDirect:
+		// Shared mappings work where DIRECT_IO_ALLOW_MMAP was negotiated (7.39).
 		f.direct = true
-		out.OpenFlags = protocol.FopenDirectIO | protocol.FopenParallelDirectWrites
+		out.OpenFlags = protocol.FopenDirectIO
+		if fs.opt.Parallel != ParallelNever {
+			out.OpenFlags |= protocol.FopenParallelDirectWrites
+		}
 	case fs.opt.Cache == CacheAlways:
 		out.OpenFlags = protocol.FopenKeepCache
 	default:

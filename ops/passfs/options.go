@@ -34,6 +34,26 @@ const (
 	XattrNoSys
 )
 
+// ParallelMode says which opens let direct writes to one file run side by side
+// (FOPEN_PARALLEL_DIRECT_WRITES, 7.39; our writes are positional). The kernel
+// takes the inode's lock for them all the same where they append or extend the
+// file, or somebody has it open through the page cache
+// (fs/fuse/file.c: fuse_dio_wr_exclusive_lock).
+type ParallelMode uint8
+
+const (
+	// ParallelAuto: those that bypass the page cache anyway, because of the
+	// cache mode or DirectIO. The default.
+	ParallelAuto ParallelMode = iota
+	// ParallelAlways: those with O_DIRECT too. FOPEN_DIRECT_IO, which they need
+	// for it, costs a blocking read or write of more than one request that its
+	// requests are sent one by one (fs/fuse/file.c: fuse_direct_read_iter).
+	// Needs DIRECT_IO_ALLOW_MMAP: kernels before keep stale pages.
+	ParallelAlways
+	// ParallelNever: none.
+	ParallelNever
+)
+
 // ByMode as a timeout means: what the cache mode says.
 const ByMode time.Duration = -1
 
@@ -48,6 +68,8 @@ type Options struct {
 	EntryTimeout, AttrTimeout, NegativeTimeout time.Duration
 	// DirectIO opens every regular file with FOPEN_DIRECT_IO.
 	DirectIO bool
+	// Parallel says which direct writes may run side by side.
+	Parallel ParallelMode
 	// Xattr is the treatment of extended attributes.
 	Xattr XattrMode
 	// ReadOnly refuses every change with EROFS.
