@@ -44,6 +44,8 @@ var longs = [...]struct{ name, short, arg, help string }{
 	{"entry-timeout", "", "SECONDS", "how long names are cached (default: by cache mode)"},
 	{"attr-timeout", "", "SECONDS", "how long attributes are cached (default: by cache mode)"},
 	{"negative-timeout", "", "SECONDS", "how long the absence of a name is cached (default: by cache mode)"},
+	{"writeback", "", "", "let the kernel hold written data back; nobody else may change SRC"},
+	{"writeback-cache", "", "", "the same"},
 	{"direct-io", "", "", "do not use the page cache"},
 	{"parallel-direct-writes", "", "MODE", "auto (where no page cache is used), always (O_DIRECT) or never"},
 	{"xattr", "", "MODE", "passthrough (default), noattr (EOPNOTSUPP) or nosys (ENOSYS)"},
@@ -155,6 +157,9 @@ func parse(args []string) (*options, error) {
 	o.fs.ReadOnly = o.mount.Flags&unix.MS_RDONLY != 0
 	if o.channel.CongestionThreshold != 0 && o.channel.MaxBackground != 0 && o.channel.CongestionThreshold > o.channel.MaxBackground {
 		return nil, usage("--congestion-threshold is above --max-background")
+	}
+	if o.fs.Writeback && (o.fs.DirectIO || o.fs.Cache == passfs.CacheNever || o.fs.Cache == passfs.CacheMetadata) {
+		return nil, usage("--writeback needs the page cache: not with --direct-io, --cache=never or --cache=metadata")
 	}
 	return o, nil
 }
@@ -279,6 +284,8 @@ func (o *options) apply(name, val, as string) error {
 		o.mount.DefaultPermissions = true
 	case "auto-unmount":
 		o.mount.AutoUnmount = true
+	case "writeback", "writeback-cache":
+		o.fs.Writeback = true
 	case "direct-io":
 		o.fs.DirectIO = true
 	case "single-thread":

@@ -65,6 +65,9 @@ func TestParse(t *testing.T) {
 		{both + "-o negative_timeout=.5,attr_timeout=0,entry_timeout=2.", func(o *options) {
 			o.fs.NegativeTimeout, o.fs.AttrTimeout, o.fs.EntryTimeout = 500*time.Millisecond, 0, 2*time.Second
 		}},
+		{both + "--writeback", func(o *options) { o.fs.Writeback = true }},
+		{both + "-o writeback_cache", func(o *options) { o.fs.Writeback = true }},
+		{both + "-o writeback,cache=always", func(o *options) { o.fs.Writeback, o.fs.Cache = true, passfs.CacheAlways }},
 		{both + "--direct-io", func(o *options) { o.fs.DirectIO = true }},
 		{both + "-o direct_io", func(o *options) { o.fs.DirectIO = true }},
 		{both + "--parallel-direct-writes=always", func(o *options) { o.fs.Parallel = passfs.ParallelAlways }},
@@ -148,6 +151,8 @@ func TestParseErrors(t *testing.T) {
 		"--fsname= a b":                   "--fsname: the name is empty",
 		"-o subtype= a b":                 "-o subtype: the name is empty",
 		"a b --log-file=":                 "--log-file: the name is empty",
+		"--writeback a b --direct-io":     "--writeback needs the page cache: not with --direct-io, --cache=never or --cache=metadata",
+		"--writeback a b --cache=never":   "--writeback needs the page cache: not with --direct-io, --cache=never or --cache=metadata",
 		"--max-background=9 a b --congestion-threshold=10": "--congestion-threshold is above --max-background",
 	} {
 		o, err := parse(strings.Fields(args))

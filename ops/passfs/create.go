@@ -128,6 +128,9 @@ func (fs *FS) Create(r *ops.Request, in *protocol.CreateIn, name []byte, e *prot
 		made = err == nil
 		if err == unix.EEXIST && in.Flags&unix.O_EXCL == 0 {
 			fd, err = fs.openExisting(dirfd, c, flags|int(in.Flags&unix.O_TRUNC))
+			if err == unix.EACCES && fs.raised(in.Flags) {
+				err = unix.ESTALE // as the caller asked for it, by OPEN
+			}
 			if err == unix.ENOENT && try < 8 {
 				err = nil // removed in between: again
 			}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/fusewire/fusewire/ops"
 	"github.com/fusewire/fusewire/protocol"
+	"github.com/fusewire/fusewire/wb"
 )
 
 // Read answers READ, straight into the reply. Less than asked is end of file
@@ -84,15 +85,7 @@ func (f *file) write(r *ops.Request, in *protocol.WriteIn, data []byte) (int, er
 		return 0, unix.EFBIG
 	}
 	cached := in.WriteFlags&protocol.WriteCache != 0
-	flags := 0
-	if !cached {
-		flags = rwf(in.Flags)
-		if f.direct && in.Flags&unix.O_APPEND != 0 {
-			flags |= unix.RWF_APPEND
-		}
-	} else if f.appendFD {
-		flags = unix.RWF_NOAPPEND // 6.9; older: EOPNOTSUPP rather than a wrong place
-	}
+	flags := wb.Flags(in.Flags, cached, f.direct, f.appendFD)
 	if flags&(unix.RWF_SYNC|unix.RWF_DSYNC) != 0 {
 		r.Block()
 	}
@@ -118,22 +111,10 @@ func (f *file) write(r *ops.Request, in *protocol.WriteIn, data []byte) (int, er
 	return done, nil
 }
 
-// rwf is what O_SYNC and O_DSYNC are for a single write. O_SYNC is two bits,
-// of which O_DSYNC is one.
-func rwf(flags uint32) int {
-	switch {
-	case flags&unix.O_SYNC == unix.O_SYNC:
-		return unix.RWF_SYNC
-	case flags&unix.O_DSYNC != 0:
-		return unix.RWF_DSYNC
-	}
-	return 0
-}
-
 // settle makes what FALLOCATE or COPY_FILE_RANGE did through a descriptor
 // opened with O_SYNC or O_DSYNC durable; the one in the source has neither.
 func (fs *FS) settle(f *file) error {
-	switch rwf(f.flags) {
+	switch wb.Sync(f.flags) {
 	case unix.RWF_SYNC:
 		return fs.sync(f, false)
 	case unix.RWF_DSYNC:
@@ -168,27 +149,42 @@ func (fs *FS) Fallocate(r *ops.Request, in *protocol.FallocateIn) error {
 	return fs.settle(f)
 }
 
-// Lseek answers LSEEK: SEEK_DATA and SEEK_HOLE. It moves the position of the
-// descriptor, which nothing else uses.
+// Lseek answers LSEEK: SEEK_DATA and SEEK_HOLE.
 func (fs *FS) Lseek(r *ops.Request, in *protocol.LseekIn, out *protocol.LseekOut) error {
 	f, err := fs.file(in.Fh)
 	if err != nil {
 		return err
 	}
-	defer fs.put(f)
-	if in.Whence != unix.SEEK_DATA && in.Whence != unix.SEEK_HOLE {
-		return unix.EINVAL
+	switch {
+	case in.Whence != unix.SEEK_DATA && in.Whence != unix.SEEK_HOLE:
+		err = unix.EINVAL
+	case in.Offset > math.MaxInt64:
+		err = unix.ENXIO
+	case wb.SeekNeedsFlush(fs.writeback, f.i.writers.Load() > 0):
+		// The kernel writes back through us, so no reader may wait for it.
+		r.Detach()
+		go func() {
+			_ = fs.conn.NotifyInvalInode(r.Nodeid(), 0, 0)
+			err := f.seek(in, out)
+			fs.put(f)
+			r.Finish(0, err)
+		}()
+		return ops.Later
+	default:
+		r.Block()
+		err = f.seek(in, out)
 	}
-	if in.Offset > math.MaxInt64 {
-		return unix.ENXIO
-	}
-	r.Block()
+	fs.put(f)
+	return err
+}
+
+// seek moves the position of the descriptor, which nothing else uses.
+func (f *file) seek(in *protocol.LseekIn, out *protocol.LseekOut) error {
 	n, err := unix.Seek(f.fd, int64(in.Offset), int(in.Whence))
-	if err != nil {
-		return err
+	if err == nil {
+		out.Offset = uint64(n)
 	}
-	out.Offset = uint64(n)
-	return nil
+	return err
 }
 
 // maxCopy is MAX_RW_COUNT on the smallest page size: what the kernel copies

@@ -21,6 +21,7 @@ type file struct {
 
 	direct   bool        // FOPEN_DIRECT_IO: offsets of O_APPEND are the source's
 	appendFD bool        // fd itself has O_APPEND (an append-only file)
+	writes   bool        // counted in inode.writers
 	slow     atomic.Bool // fd does not know RWF_NOWAIT
 	dirty    atomic.Bool // written since the last FLUSH
 	locked   atomic.Bool // has been asked for a lock of either kind

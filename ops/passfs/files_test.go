@@ -276,9 +276,6 @@ func TestSyncWrites(t *testing.T) {
 			t.Error(k, e)
 		}
 	}
-	if rwf(unix.O_SYNC) != unix.RWF_SYNC || rwf(unix.O_DSYNC) != unix.RWF_DSYNC || rwf(unix.O_APPEND) != 0 {
-		t.Error("rwf")
-	}
 	for _, fl := range []uint32{0, protocol.FsyncFdatasync} {
 		in := protocol.FsyncIn{Fh: fh, FsyncFlags: fl}
 		if _, e := w.call(protocol.OpFsync, id, who{}, protocol.BytesOf(&in)); e != 0 {

@@ -33,8 +33,10 @@ type FS struct {
 	switching  bool // may become the caller: CAP_SETUID and CAP_SETGID
 	euid, egid uint32
 
-	hasFsetid   bool // CAP_FSETID is in effect, see killpriv.go
-	mmapsDirect bool // DIRECT_IO_ALLOW_MMAP is in force
+	hasFsetid   bool       // CAP_FSETID is in effect, see killpriv.go
+	mmapsDirect bool       // DIRECT_IO_ALLOW_MMAP is in force
+	writeback   bool       // WRITEBACK_CACHE is in force
+	conn        *conn.Conn // since INIT
 
 	files   fileTable
 	locks   lockTable
@@ -163,6 +165,9 @@ func (fs *FS) Want() protocol.InitFlags {
 	} else {
 		w |= protocol.InitAutoInvalData
 	}
+	if fs.opt.Writeback {
+		w |= protocol.InitWritebackCache
+	}
 	if fs.switching {
 		w |= protocol.InitCreateSuppGroup
 	}
@@ -176,9 +181,9 @@ func (fs *FS) Want() protocol.InitFlags {
 // file system cannot honour, whatever the channel was told to want.
 func (fs *FS) Init(c *conn.Conn, in *protocol.InitIn, out *protocol.InitOut) error {
 	w := fs.Want()
-	no := protocol.InitHandleKillpriv | protocol.InitWritebackCache | protocol.InitExplicitInvalData |
+	no := protocol.InitHandleKillpriv | protocol.InitExplicitInvalData |
 		protocol.InitSecurityCtx | protocol.InitPassthrough | protocol.InitAllowIdmap
-	for _, f := range [...]protocol.InitFlags{protocol.InitPosixACL, protocol.InitCacheSymlinks,
+	for _, f := range [...]protocol.InitFlags{protocol.InitPosixACL, protocol.InitCacheSymlinks, protocol.InitWritebackCache,
 		protocol.InitAutoInvalData, protocol.InitCreateSuppGroup, protocol.InitExportSupport} {
 		if w&f == 0 {
 			no |= f
@@ -186,6 +191,8 @@ func (fs *FS) Init(c *conn.Conn, in *protocol.InitIn, out *protocol.InitOut) err
 	}
 	out.Flags &^= uint32(no)
 	out.Flags2 &^= uint32(no >> 32)
+	fs.conn = c
+	fs.writeback = out.Flags&uint32(protocol.InitWritebackCache) != 0
 	fs.mmapsDirect = out.Flags2&uint32(protocol.InitDirectIOAllowMmap>>32) != 0
 	return nil
 }

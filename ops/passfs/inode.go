@@ -45,8 +45,9 @@ type inode struct {
 	mode   uint32 // S_IFMT bits; a file never changes its type
 	mnt    *mount
 
-	state atomic.Uint64 // descriptor, flags and pins: see budget.go
-	opens atomic.Int32  // len(files), readable without mu
+	state   atomic.Uint64 // descriptor, flags and pins: see budget.go
+	opens   atomic.Int32  // len(files), readable without mu
+	writers atomic.Int32  // open files with which the kernel may hold data back
 
 	// The CLOCK ring, guarded by budget.mu.
 	next, prev *inode

@@ -8,6 +8,7 @@ import (
 
 	"github.com/fusewire/fusewire/ops"
 	"github.com/fusewire/fusewire/protocol"
+	"github.com/fusewire/fusewire/wb"
 )
 
 // openFlags returns the flags to open a file of the source with, for a caller
@@ -24,8 +25,14 @@ import (
 //   - O_CREAT, O_EXCL and O_NOCTTY are for who resolves names; O_NONBLOCK,
 //     O_ASYNC, O_DIRECTORY, O_NOFOLLOW and O_LARGEFILE mean nothing on a
 //     regular file reached without a name.
+//
+// With write-back there is more to it: wb.OpenFlags.
 func (fs *FS) openFlags(flags uint32) int {
-	return int(flags & (unix.O_ACCMODE | unix.O_TRUNC | unix.O_NOATIME))
+	n := int(flags & (unix.O_ACCMODE | unix.O_TRUNC | unix.O_NOATIME))
+	if fs.writeback {
+		n = wb.OpenFlags(n)
+	}
+	return n
 }
 
 // Open answers OPEN. The kernel has checked what the caller may do with the
@@ -96,6 +103,10 @@ func (fs *FS) openNow(i *inode, flags int, in *protocol.OpenIn, out *protocol.Op
 		flags &^= unix.O_NOATIME
 		fd, err = fs.reopen(i, flags|unix.O_NONBLOCK)
 	}
+	if err == unix.EACCES && fs.raised(in.Flags) { // the server may not read it
+		flags = flags&^unix.O_ACCMODE | unix.O_WRONLY
+		fd, err = fs.reopen(i, flags|unix.O_NONBLOCK)
+	}
 	if err == unix.EPERM && in.Flags&unix.O_APPEND != 0 {
 		// An append-only file (chattr +a) opens for writing with O_APPEND
 		// only; nothing but appending is possible then.
@@ -117,6 +128,11 @@ func (fs *FS) openNow(i *inode, flags int, in *protocol.OpenIn, out *protocol.Op
 	return nil
 }
 
+// raised reports whether openFlags has made O_RDWR of the caller's O_WRONLY.
+func (fs *FS) raised(flags uint32) bool {
+	return fs.writeback && flags&unix.O_ACCMODE == unix.O_WRONLY
+}
+
 // owns reports whether the caller owns i, or is root.
 func (fs *FS) owns(r *ops.Request, i *inode) bool {
 	if r.Uid() == 0 {
@@ -136,12 +152,14 @@ func (fs *FS) owns(r *ops.Request, i *inode) bool {
 // caller's.
 func (fs *FS) newFile(i *inode, fd int, flags uint32, out *protocol.OpenOut) error {
 	f := &file{fd: fd, flags: flags, i: i}
-	if flags&unix.O_APPEND != 0 {
+	bypass := false
+	if flags&unix.O_APPEND != 0 || fs.raised(flags) {
 		fl, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
 		f.appendFD = err == nil && fl&unix.O_APPEND != 0
+		bypass = fs.writeback && err == nil && wb.MustBypass(fl)
 	}
 	switch {
-	case fs.opt.DirectIO, fs.opt.Cache == CacheNever, fs.opt.Cache == CacheMetadata,
+	case bypass, fs.opt.DirectIO, fs.opt.Cache == CacheNever, fs.opt.Cache == CacheMetadata,
 		fs.opt.Parallel == ParallelAlways && flags&unix.O_DIRECT != 0 && fs.mmapsDirect:
 		// Shared mappings work where DIRECT_IO_ALLOW_MMAP was negotiated (7.39).
 		f.direct = true
@@ -151,6 +169,8 @@ func (fs *FS) newFile(i *inode, fd int, flags uint32, out *protocol.OpenOut) err
 		}
 	case fs.opt.Cache == CacheAlways:
 		out.OpenFlags = protocol.FopenKeepCache
+	case i.writers.Load() > 0:
+		out.OpenFlags = protocol.FopenKeepCache // what the kernel holds is the file
 	default:
 		if i.last.same(fd, i) {
 			out.OpenFlags = protocol.FopenKeepCache
@@ -161,6 +181,10 @@ func (fs *FS) newFile(i *inode, fd int, flags uint32, out *protocol.OpenOut) err
 		return err
 	}
 	out.Fh = fh
+	if fs.writeback && !f.direct && flags&unix.O_ACCMODE != unix.O_RDONLY {
+		f.writes = true
+		i.writers.Add(1)
+	}
 	return nil
 }
 
@@ -201,7 +225,8 @@ func (v *version) same(fd int, i *inode) bool {
 // Flush answers FLUSH, one for each close(2) of a descriptor: the caller's
 // POSIX locks on the file go, and an error the source keeps for close(2) is
 // fetched by closing a duplicate (NFS and others write back there). That is
-// only worth its two calls if something was written.
+// only worth its two calls if something was written; with write-back that may
+// have gone through another open file.
 func (fs *FS) Flush(r *ops.Request, in *protocol.FlushIn) error {
 	f, err := fs.file(in.Fh)
 	if err != nil {
@@ -209,7 +234,7 @@ func (fs *FS) Flush(r *ops.Request, in *protocol.FlushIn) error {
 	}
 	defer fs.put(f)
 	fs.locks.dropOwner(fs, f.i, in.LockOwner)
-	if !f.dirty.Swap(false) {
+	if !f.dirty.Swap(false) && !f.writes {
 		return nil
 	}
 	r.Block()
@@ -247,6 +272,9 @@ func (fs *FS) closeFile(fh uint64) {
 	f := fs.files.remove(fh)
 	if f == nil {
 		return
+	}
+	if f.writes {
+		f.i.writers.Add(-1)
 	}
 	if f.locked.Load() {
 		// Not by closing: a request still under way would keep it.

@@ -70,6 +70,10 @@ type Options struct {
 	DirectIO bool
 	// Parallel says which direct writes may run side by side.
 	Parallel ParallelMode
+	// Writeback lets the kernel hold written data back and send it when it
+	// likes (WRITEBACK_CACHE, 3.15): for a source nobody else changes. Files
+	// opened with FOPEN_DIRECT_IO have no part in it.
+	Writeback bool
 	// Xattr is the treatment of extended attributes.
 	Xattr XattrMode
 	// ReadOnly refuses every change with EROFS.

@@ -115,7 +115,7 @@ func TestApps(t *testing.T) {
 // TestModes repeats the scenes that feel the caches most, in the other ways of
 // caching.
 func TestModes(t *testing.T) {
-	for _, opt := range []string{"--cache=never", "--cache=metadata", "--cache=always", "--direct-io"} {
+	for _, opt := range []string{"--cache=never", "--cache=metadata", "--cache=always", "--direct-io", "--writeback"} {
 		t.Run(opt, func(t *testing.T) {
 			st := newStage(t)
 			m := harness.Serve(t, harness.Disk(t), opt, "-o", "allow_other")
