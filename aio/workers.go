@@ -1,0 +1,132 @@
+package aio
+
+import (
+	"sync"
+	"time"
+)
+
+// Workers is the back end of blocking system calls on a bounded number of
+// threads. They are begun as they are needed, the one that rested for the shortest
+// time is woken first, and those that had nothing to do for a while end.
+type Workers struct {
+	max  int
+	rest time.Duration
+	do   func(*Op)
+
+	mu      sync.Mutex
+	gone    sync.Cond
+	queue   ops
+	idle    *worker // the warmest first
+	n, most int
+	begun   uint64
+	closed  bool
+}
+
+// worker is one that rests.
+type worker struct {
+	next *worker
+	wake chan *Op // nil: end
+}
+
+// restFor is how long a worker stays without work.
+const restFor = 5 * time.Second
+
+// NewWorkers returns a back end of at most n threads, 1 or more.
+func NewWorkers(n int) *Workers { return newWorkers(n, restFor, Do) }
+
+// NewWorkersFunc returns one that calls do instead of Do. It sets N and Err.
+func NewWorkersFunc(n int, do func(*Op)) *Workers { return newWorkers(n, restFor, do) }
+
+func newWorkers(n int, rest time.Duration, do func(*Op)) *Workers {
+	w := &Workers{max: max(n, 1), rest: rest, do: do}
+	w.gone.L = &w.mu
+	return w
+}
+
+// Start is Backend's.
+func (w *Workers) Start(op *Op) bool {
+	w.mu.Lock()
+	switch r := w.idle; {
+	case r != nil:
+		w.idle, r.next = r.next, nil
+		w.mu.Unlock()
+		r.wake <- op // has room
+	case w.n < w.max:
+		w.n++
+		w.most = max(w.most, w.n)
+		w.begun++
+		w.mu.Unlock()
+		go w.work(op)
+	default:
+		w.queue.push(op)
+		w.mu.Unlock()
+	}
+	return false
+}
+
+// work is a worker's life.
+func (w *Workers) work(op *Op) {
+	self := &worker{wake: make(chan *Op, 1)}
+	timer := time.NewTimer(w.rest)
+	for op != nil {
+		w.do(op)
+		op.Finish()
+		op = w.take(self, timer)
+	}
+	w.mu.Lock()
+	w.n--
+	if w.n == 0 {
+		w.gone.Broadcast()
+	}
+	w.mu.Unlock()
+}
+
+// take returns what to do next, nil to end.
+func (w *Workers) take(self *worker, timer *time.Timer) *Op {
+	w.mu.Lock()
+	if op := w.queue.pop(); op != nil || w.closed {
+		w.mu.Unlock()
+		return op
+	}
+	self.next = w.idle
+	w.idle = self
+	w.mu.Unlock()
+	timer.Reset(w.rest)
+	select {
+	case op := <-self.wake:
+		return op
+	case <-timer.C:
+	}
+	w.mu.Lock()
+	for p := &w.idle; *p != nil; p = &(*p).next {
+		if *p == self {
+			*p = self.next
+			w.mu.Unlock()
+			return nil
+		}
+	}
+	w.mu.Unlock()
+	return <-self.wake // somebody was quicker
+}
+
+// Depth is Backend's.
+func (w *Workers) Depth() int { return w.max }
+
+// Cancel is Backend's. System calls on files are left alone.
+func (w *Workers) Cancel(*Op) {}
+
+// Close is Backend's. It waits until every thread has ended.
+func (w *Workers) Close() error {
+	w.mu.Lock()
+	w.closed = true
+	for w.idle != nil {
+		r := w.idle
+		w.idle = r.next
+		r.wake <- nil
+	}
+	for w.n > 0 {
+		w.gone.Wait()
+	}
+	w.mu.Unlock()
+	return nil
+}
