@@ -3,6 +3,7 @@ package sg
 import (
 	"strconv"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 )
@@ -35,7 +36,11 @@ type Arena struct {
 	max    int
 	inUse  int
 	peak   int
+	idle   int // the sum of high over free
+	keep   int // the bound of idle
 	closed bool
+
+	returned atomic.Uint64
 }
 
 // Buf is one slot. Between Get and Put it belongs to whoever got it.
@@ -68,7 +73,7 @@ func NewArena(slotSize, maxSlots int) (*Arena, error) {
 	// One touched byte must not cost a huge page: a slot is mostly untouched.
 	// Kernels without transparent huge pages refuse this, which is as good.
 	_ = unix.Madvise(mem, unix.MADV_NOHUGEPAGE)
-	return &Arena{size: size, page: page, mem: mem, max: maxSlots}, nil
+	return &Arena{size: size, page: page, mem: mem, max: maxSlots, keep: maxInt}, nil
 }
 
 // SlotSize returns the size of a slot in bytes, a multiple of the page size.
@@ -87,6 +92,7 @@ func (a *Arena) Get() (*Buf, bool) {
 	case n > 0:
 		b = a.free[n-1]
 		a.free = a.free[:n-1]
+		a.idle -= b.high
 	case len(a.all) < a.max:
 		i := len(a.all)
 		b = &Buf{a: a, index: i, mem: a.mem[i*a.size : (i+1)*a.size : (i+1)*a.size]}
@@ -113,6 +119,10 @@ func (a *Arena) Put(b *Buf) {
 	}
 	b.taken = false
 	a.inUse--
+	if b.high > a.keep-a.idle {
+		b.Release(0)
+	}
+	a.idle += b.high
 	a.free = append(a.free, b)
 	if a.closed && a.inUse == 0 {
 		_ = a.unmap()
@@ -128,8 +138,19 @@ func (a *Arena) Trim(keep int) {
 		return
 	}
 	for _, b := range a.free {
+		a.idle -= b.high
 		b.Release(keep)
+		a.idle += b.high
 	}
+}
+
+// KeepIdle bounds the touched bytes of free slots: from now on a slot that is put
+// back beyond that returns its pages at once. A caller that learns of memory
+// pressure lowers it and calls Trim; without it there is no bound.
+func (a *Arena) KeepIdle(bytes int) {
+	a.mu.Lock()
+	a.keep = max(bytes, 0)
+	a.mu.Unlock()
 }
 
 // Close gives the address space back as soon as no slot is taken: now, or with
@@ -166,6 +187,15 @@ func (a *Arena) Stats() (slots, inUse, peak int) {
 	return a.max, a.inUse, a.peak
 }
 
+// Memory returns how many bytes of free slots may be in memory, and how many
+// bytes were ever returned to the system. Slots that are taken may have as much
+// as they are long.
+func (a *Arena) Memory() (idle int, returned uint64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.idle, a.returned.Load()
+}
+
 // Bytes returns the whole slot, page aligned. It is nil once the arena is gone.
 func (b *Buf) Bytes() []byte { return b.mem }
 
@@ -195,8 +225,11 @@ func (b *Buf) Release(keep int) {
 	}
 	from := (keep + page - 1) / page * page
 	to := (b.high + page - 1) / page * page
-	if from < to && unix.Madvise(b.mem[from:to], unix.MADV_DONTNEED) != nil {
-		return // the pages stay: not an error, only memory
+	if from < to {
+		if unix.Madvise(b.mem[from:to], unix.MADV_DONTNEED) != nil {
+			return // the pages stay: not an error, only memory
+		}
+		b.a.returned.Add(uint64(to - from))
 	}
 	b.high = min(b.high, from)
 }

@@ -102,6 +102,13 @@ func TestArenaModel(t *testing.T) {
 					}
 				}
 			}
+			idle := 0
+			for _, b := range put {
+				idle += b.High()
+			}
+			if n, _ := a.Memory(); n != idle {
+				t.Fatalf("seed %d: %d bytes idle, want %d", seed, n, idle)
+			}
 			if n, use, top := a.Stats(); n != slots || use != len(held) || top != peak {
 				t.Fatalf("seed %d: Stats %d %d %d, want %d %d %d", seed, n, use, top, slots, len(held), peak)
 			}
@@ -152,6 +159,37 @@ func TestArenaMemory(t *testing.T) {
 	}
 	if b.Bytes()[0] != 1 || b.Bytes()[size-1] != 0 {
 		t.Error("wrong part released")
+	}
+}
+
+// TestArenaKeepIdle checks that free slots keep no more than they may.
+func TestArenaKeepIdle(t *testing.T) {
+	page := unix.Getpagesize()
+	a, err := NewArena(4*page, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Close()
+	use := func() {
+		var bufs [3]*Buf
+		for i := range bufs {
+			bufs[i], _ = a.Get()
+			clear(bufs[i].Bytes())
+			bufs[i].Touched(4 * page)
+		}
+		for _, b := range bufs {
+			a.Put(b)
+		}
+	}
+	for _, c := range []struct{ keep, idle, returned int }{
+		{12 * page, 12 * page, 0}, {11 * page, 8 * page, 4 * page}, {4 * page, 4 * page, 8 * page}, {-1, 0, 12 * page},
+	} {
+		_, before := a.Memory()
+		a.KeepIdle(c.keep)
+		use()
+		if idle, after := a.Memory(); idle != c.idle || int(after-before) != c.returned {
+			t.Errorf("KeepIdle(%d): %d idle, %d returned", c.keep, idle, after-before)
+		}
 	}
 }
 
