@@ -14,13 +14,15 @@ const (
 
 func (w way) reads() bool { return w == pread || w == read }
 
-// Preadv reads from offset off of a file into v, by as many calls of preadv2(2)
-// as it takes. It returns how many bytes arrived. Fewer than v.Len() without an
+// Preadv reads from offset off of a file into v, by as many calls of preadv(2)
+// or preadv2(2) as it takes. It returns how many bytes arrived. Fewer than v.Len() without an
 // error means the end of the file, or of a file range of v's. An error is a
 // unix.Errno, and the bytes before it are good. A negative off is EINVAL: there
 // is no file position here.
 //
-// flags are RWF_*. With any but 0, a file range needs v.Bounce.
+// flags are RWF_*. With any, a file range needs v.Bounce, and a kernel without
+// preadv2(2) fails with ENOSYS. With RWF_NOWAIT the call that would wait fails
+// with EAGAIN, or is short before it.
 func Preadv(fd int, v *Vec, off int64, flags int) (int, error) {
 	return all(pread, fd, v, off, flags)
 }
@@ -123,7 +125,21 @@ func stepMany(w way, fd int, c *cursor, off int64, flags int) (int, unix.Errno) 
 	return vectored(w, fd, iov[:c.iovecs(iov[:])], off, flags)
 }
 
-// offsetWords splits an offset as preadv2(2) and pwritev2(2) want it on every
+// positioned returns the call for a transfer at an offset: the one with flags
+// only if there are any, for it is missing from emulators and some sandboxes.
+func positioned(w way, flags int) uintptr {
+	switch {
+	case w == pread && flags == 0:
+		return unix.SYS_PREADV
+	case w == pread:
+		return unix.SYS_PREADV2
+	case flags == 0:
+		return unix.SYS_PWRITEV
+	}
+	return unix.SYS_PWRITEV2
+}
+
+// offsetWords splits an offset as preadv(2) and its like want it on every
 // architecture: the low word first, whatever the byte order; 64-bit kernels take
 // it all from the low one. No register pair needs aligning, for neither word is
 // a 64-bit argument. Two shifts, for one by all of a word's bits is no shift at

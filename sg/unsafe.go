@@ -37,7 +37,7 @@ func unmap(b []byte) error {
 // address returns where b, which is not empty, begins.
 func address(b []byte) uintptr { return uintptr(unsafe.Pointer(&b[0])) }
 
-// vectored is one of preadv2, pwritev2, readv, writev on iov, which is not empty,
+// vectored is one of preadv(2), pwritev(2), readv(2), writev(2) on iov, which is not empty,
 // repeated if a signal came before the first byte.
 func vectored(w way, fd int, iov []unix.Iovec, off int64, flags int) (int, unix.Errno) {
 	low, high := offsetWords(off)
@@ -45,10 +45,8 @@ func vectored(w way, fd int, iov []unix.Iovec, off int64, flags int) (int, unix.
 		var n uintptr
 		var e unix.Errno
 		switch w {
-		case pread:
-			n, _, e = unix.Syscall6(unix.SYS_PREADV2, uintptr(fd), uintptr(unsafe.Pointer(&iov[0])), uintptr(len(iov)), low, high, uintptr(flags))
-		case pwrite:
-			n, _, e = unix.Syscall6(unix.SYS_PWRITEV2, uintptr(fd), uintptr(unsafe.Pointer(&iov[0])), uintptr(len(iov)), low, high, uintptr(flags))
+		case pread, pwrite:
+			n, _, e = unix.Syscall6(positioned(w, flags), uintptr(fd), uintptr(unsafe.Pointer(&iov[0])), uintptr(len(iov)), low, high, uintptr(flags))
 		case read:
 			n, _, e = unix.Syscall(unix.SYS_READV, uintptr(fd), uintptr(unsafe.Pointer(&iov[0])), uintptr(len(iov)))
 		case write:
