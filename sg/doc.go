@@ -37,7 +37,7 @@
 //	file range ↔ file, same file system       0               1
 //	file range → pipe, socket                 0               0 (pages are lent)
 //	file range ← pipe                         0               1
-//	file range, else, through Vec.Bounce      1 (counted)     2
+//	file range, else, through Vec.Bounce      0 (but counted) 2
 //	Slice, Split, AppendVec, Coalesce, ...    0               0
 //	CopyTo, CopyFrom of memory                1 (counted)     0
 //

@@ -27,6 +27,7 @@ type world struct {
 	arena []byte
 	fd    int
 	model []byte // the file's contents
+	out   int    // another file, for transfers
 }
 
 const worldBytes = 512
@@ -37,6 +38,7 @@ func newWorld(t *testing.T) *world {
 		w.arena[i], w.model[i] = byte(i), byte(i*7)
 	}
 	w.fd = tempFile(t, w.model)
+	w.out = tempFile(t, nil)
 	return w
 }
 
@@ -57,7 +59,7 @@ func tempFile(t testing.TB, content []byte) int {
 // run interprets a program, four bytes an instruction, checking after each.
 func (w *world) run(program []byte) {
 	for len(program) >= 4 {
-		op, x, y, z := program[0]%12, int(program[1]), int(program[2]), int(program[3])
+		op, x, y, z := program[0]%14, int(program[1]), int(program[2]), int(program[3])
 		program = program[4:]
 		i := x % 3
 		j := (i + 1 + x/3%2) % 3
@@ -130,12 +132,34 @@ func (w *world) run(program []byte) {
 			if n != min(len(b), len(o)) {
 				w.t.Fatalf("CopyFrom(%d bytes): %d", len(b), n)
 			}
-			w.expectWritten(v, o[:n], b)
+			w.expectWritten(o[:n], b)
 		case 11:
 			if z%4 == 0 || len(o) > 4*worldBytes {
 				v.Reset()
 				o = nil
 			}
+		case 12:
+			n, err := Pwritev(w.out, v, int64(y), 0)
+			w.ok(err)
+			got := make([]byte, len(o))
+			if n != len(o) || n > 0 && !w.pread(got, int64(y)) || !bytes.Equal(got, w.bytes(o)) {
+				w.t.Fatalf("Pwritev of %d bytes: %d, or others", len(o), n)
+			}
+		case 13: // up to the end of a file that may be shorter
+			b := make([]byte, max(0, len(o)-z%5))
+			for k := range b {
+				b[k] = byte(z ^ k*3)
+			}
+			w.ok(unix.Ftruncate(w.out, 0))
+			if n, err := unix.Pwrite(w.out, b, int64(y)); n != len(b) || err != nil {
+				w.t.Fatal(n, err)
+			}
+			n, err := Preadv(w.out, v, int64(y), 0)
+			w.ok(err)
+			if n != len(b) {
+				w.t.Fatalf("Preadv of %d bytes, %d there: %d", len(o), len(b), n)
+			}
+			w.expectWritten(o[:n], b)
 		}
 		w.want[i] = o
 		for k := range w.vecs {
@@ -144,9 +168,14 @@ func (w *world) run(program []byte) {
 	}
 }
 
+func (w *world) pread(b []byte, off int64) bool {
+	n, err := unix.Pread(w.out, b, off)
+	return n == len(b) && err == nil
+}
+
 // expectWritten checks that the places hold b; a place that occurs more than
 // once holds what was written last.
-func (w *world) expectWritten(v *Vec, o []place, b []byte) {
+func (w *world) expectWritten(o []place, b []byte) {
 	last := map[place]byte{}
 	for k, p := range o {
 		last[p] = b[k]
@@ -291,9 +320,9 @@ func TestVecModel(t *testing.T) {
 // FuzzVec runs programs the fuzzer thinks of.
 func FuzzVec(f *testing.F) {
 	content := make([]byte, worldBytes)
-	fd := tempFile(f, content)
+	fd, out := tempFile(f, content), tempFile(f, nil)
 	f.Fuzz(func(t *testing.T, program []byte) {
-		w := &world{t: t, arena: make([]byte, worldBytes), model: make([]byte, worldBytes), fd: fd}
+		w := &world{t: t, arena: make([]byte, worldBytes), model: make([]byte, worldBytes), fd: fd, out: out}
 		if _, err := unix.Pwrite(fd, w.model, 0); err != nil {
 			t.Fatal(err)
 		}
