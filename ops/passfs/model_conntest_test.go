@@ -20,7 +20,13 @@ import (
 // kernelOver serves a new directory to a kernel in memory.
 func kernelOver(t *testing.T, po *Options, ko conntest.Options) (*FS, *conntest.Kernel) {
 	t.Helper()
-	src, err := unix.Open(t.TempDir(), unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	return kernelAt(t, t.TempDir(), po, ko)
+}
+
+// kernelAt serves the directory dir to a kernel in memory.
+func kernelAt(t *testing.T, dir string, po *Options, ko conntest.Options) (*FS, *conntest.Kernel) {
+	t.Helper()
+	src, err := unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
