@@ -61,7 +61,7 @@ func (k *Kernel) open(c *Client, path string, flags, mode uint32) (f *File, agai
 		return nil, false, unix.EIO
 	case d.ino.attr.Mode&unix.S_IFMT == unix.S_IFLNK:
 		return nil, false, unix.ELOOP
-	case d.ino.dir() && (flags&unix.O_CREAT != 0 || flags&unix.O_ACCMODE != unix.O_RDONLY):
+	case d.ino.dir() && (flags&(unix.O_CREAT|unix.O_TRUNC) != 0 || flags&unix.O_ACCMODE != unix.O_RDONLY):
 		return nil, false, unix.EISDIR
 	case !d.ino.dir() && flags&unix.O_DIRECTORY != 0:
 		return nil, false, unix.ENOTDIR

@@ -274,15 +274,18 @@ func checkRename(src, dst, td, fd *dentry, flags uint32) unix.Errno {
 	if src.ino == nil || !src.hashed {
 		return unix.ENOENT
 	}
+	switch { // before loops are looked for (fs/namei.c: do_renameat2)
+	case flags&unix.RENAME_NOREPLACE != 0 && dst.ino != nil:
+		return unix.EEXIST
+	case flags&unix.RENAME_EXCHANGE != 0 && dst.ino == nil:
+		return unix.ENOENT
+	}
 	for p := td; p != nil; p = p.parent {
 		if p == src {
 			return unix.EINVAL // into itself
 		}
 	}
 	if flags&unix.RENAME_EXCHANGE != 0 {
-		if dst.ino == nil {
-			return unix.ENOENT
-		}
 		for p := fd; p != nil; p = p.parent {
 			if p == dst {
 				return unix.EINVAL
@@ -299,8 +302,6 @@ func checkRename(src, dst, td, fd *dentry, flags uint32) unix.Errno {
 		}
 	}
 	switch {
-	case flags&unix.RENAME_NOREPLACE != 0:
-		return unix.EEXIST
 	case src.ino == dst.ino:
 	case src.ino.dir() && !dst.ino.dir():
 		return unix.ENOTDIR
