@@ -1,10 +1,10 @@
 package passfs
 
 import (
-	"bytes"
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"sort"
 	"strings"
 	"testing"
@@ -13,7 +13,6 @@ import (
 	"github.com/fusewire/fusewire/conn"
 	"github.com/fusewire/fusewire/conn/conntest"
 	"github.com/fusewire/fusewire/ops"
-	"github.com/fusewire/fusewire/protocol"
 	"golang.org/x/sys/unix"
 )
 
@@ -65,23 +64,35 @@ func forgotten(t *testing.T, fs *FS, k *conntest.Kernel) {
 	}
 }
 
-// program is one random program, run on both sides.
+// program is one random program of a few processes, run on both sides.
 type program struct {
-	t     *testing.T
-	rng   *rand.Rand
-	k     *conntest.Kernel
-	c     *conntest.Client
-	m     *posix
-	files []*pfile
-	plain bool // no RENAME2: a kernel before 7.23
-	log   []string
+	t      *testing.T
+	rng    *rand.Rand
+	k      *conntest.Kernel
+	c      []*conntest.Client
+	m      *posix
+	src    string
+	files  []*pfile
+	plain  bool // no RENAME2: a kernel before 7.23
+	xattrs bool // the source has them
+	log    []string
 }
 
-type pfile struct {
-	f      *conntest.File
-	n      *pnode
-	append bool
+func newProgram(t *testing.T, rng *rand.Rand, k *conntest.Kernel, src string) *program {
+	p := &program{t: t, rng: rng, k: k, m: newPosix(), src: src, plain: k.Params().Minor < 23}
+	for range 3 {
+		p.c = append(p.c, ourselves(k))
+	}
+	p.xattrs = unix.Setxattr(src, "user.probe", []byte("1"), 0) == nil
+	if p.xattrs {
+		if err := unix.Removexattr(src, "user.probe"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return p
 }
+
+func (p *program) client() *conntest.Client { return p.c[p.rng.IntN(len(p.c))] }
 
 func (p *program) path() string {
 	s := ""
@@ -94,41 +105,39 @@ func (p *program) path() string {
 // same fails the test, with what led there, if the two sides differ.
 func (p *program) same(got error, want unix.Errno, format string, arg ...any) bool {
 	p.t.Helper()
-	s := fmt.Sprintf(format, arg...)
-	p.log = append(p.log, fmt.Sprintf("%s = %v", s, got))
+	p.log = append(p.log, fmt.Sprintf("%s = %v", fmt.Sprintf(format, arg...), got))
 	var w error
 	if want != 0 {
 		w = want
 	}
 	if got != w {
-		p.fail("%s: %v, the model says %v", s, got, w)
+		p.fail("%v, the model says %v", got, w)
 	}
 	return got == nil
 }
 
 func (p *program) fail(format string, arg ...any) {
 	p.t.Helper()
-	l := p.log[max(0, len(p.log)-40):]
-	p.t.Fatalf("%s\nafter:\n%s", fmt.Sprintf(format, arg...), strings.Join(l, "\n"))
+	p.t.Fatalf("%s\nafter:\n%s", fmt.Sprintf(format, arg...), tail(p.log))
 }
 
 func (p *program) step() {
-	c, m, path := p.c, p.m, p.path()
-	switch p.rng.IntN(24) {
+	c, m, path := p.client(), p.m, p.path()
+	switch p.rng.IntN(34) {
 	case 0, 1:
-		p.same(c.Mkdir(path, 0o755), m.add(path, &pnode{typ: unix.S_IFDIR}), "mkdir %s", path)
+		p.same(c.Mkdir(path, 0o755), m.add(path, &pnode{typ: unix.S_IFDIR, perm: 0o755}), "mkdir %s", path)
 	case 2:
 		p.same(c.Rmdir(path), m.remove(path, true), "rmdir %s", path)
-	case 3:
+	case 3, 4:
 		p.same(c.Unlink(path), m.remove(path, false), "unlink %s", path)
-	case 4, 5, 6:
+	case 5, 6, 7:
 		to := p.path()
 		flags := []uint32{0, 0, 0, unix.RENAME_NOREPLACE, unix.RENAME_EXCHANGE}[p.rng.IntN(5)]
 		if p.plain {
 			flags = 0
 		}
 		p.same(c.Rename(path, to, flags), m.rename(path, to, flags), "rename %s %s %d", path, to, flags)
-	case 7:
+	case 8:
 		to := p.path()
 		n, e := m.find(path, false)
 		if e == 0 && n.dir() {
@@ -146,23 +155,29 @@ func (p *program) step() {
 		if err := c.Link(path, to); !(n != nil && n.dir() && err == unix.EPERM) {
 			p.same(err, e, "link %s %s", path, to)
 		}
-	case 8:
+	case 9:
 		to := p.path()
 		if p.rng.IntN(2) == 0 {
 			to = to[1:]
 		}
-		p.same(c.Symlink(to, path), m.add(path, &pnode{typ: unix.S_IFLNK, target: to}), "symlink %s %s", to, path)
-	case 9, 10, 11:
+		p.same(c.Symlink(to, path), m.add(path, &pnode{typ: unix.S_IFLNK, target: to, perm: 0o777}), "symlink %s %s", to, path)
+	case 10:
+		p.same(c.Mknod(path, unix.S_IFIFO|0o640, 0), m.add(path, &pnode{typ: unix.S_IFIFO, perm: 0o640}), "mkfifo %s", path)
+	case 11, 12, 13:
 		p.open(path)
-	case 12:
-		p.stat(path)
-	case 13:
-		p.list(path)
 	case 14:
+		p.stat(path)
+	case 15:
+		p.list(path)
+	case 16:
 		p.k.Advance(time.Duration(p.rng.IntN(1500)) * time.Millisecond)
 		if p.rng.IntN(4) == 0 {
 			p.k.DropCaches()
 		}
+	case 17:
+		p.attr(path)
+	case 18:
+		p.xattr(path)
 	default:
 		if len(p.files) > 0 {
 			p.data(p.rng.IntN(len(p.files)))
@@ -172,15 +187,18 @@ func (p *program) step() {
 
 func (p *program) stat(path string) {
 	n, e := p.m.find(path, false)
-	a, err := p.c.Lstat(path)
+	a, err := p.client().Lstat(path)
 	if !p.same(err, e, "lstat %s", path) {
 		return
 	}
-	if a.Mode&unix.S_IFMT != n.typ || n.typ == unix.S_IFREG && a.Size != uint64(len(n.data)) || int(a.Nlink) != n.nlink && !n.dir() {
-		p.fail("lstat %s: mode %o size %d nlink %d; the model has %o %d %d", path, a.Mode, a.Size, a.Nlink, n.typ, len(n.data), n.nlink)
+	mtime := int64(a.Mtime)*1e9 + int64(a.Mtimensec)
+	if a.Mode != n.typ|n.perm || n.typ == unix.S_IFREG && a.Size != uint64(len(n.data)) ||
+		int(a.Nlink) != n.nlink && !n.dir() || n.mtime != 0 && mtime != n.mtime {
+		p.fail("lstat %s: mode %o size %d nlink %d mtime %d; the model has %o %d %d %d", path,
+			a.Mode, a.Size, a.Nlink, mtime, n.typ|n.perm, len(n.data), n.nlink, n.mtime)
 	}
 	if n.typ == unix.S_IFLNK {
-		if s, err := p.c.Readlink(path); err != nil || s != n.target {
+		if s, err := p.client().Readlink(path); err != nil || s != n.target {
 			p.fail("readlink %s: %q %v, the model has %q", path, s, err, n.target)
 		}
 	}
@@ -191,7 +209,7 @@ func (p *program) list(path string) {
 	if e == 0 && !n.dir() {
 		e = unix.ENOTDIR
 	}
-	l, err := p.c.List(path)
+	l, err := p.client().List(path)
 	if !p.same(err, e, "list %s", path) {
 		return
 	}
@@ -213,158 +231,44 @@ func (p *program) names(path string, n *pnode, l []conntest.Entry) {
 	}
 }
 
-func (p *program) open(path string) {
-	flags := []int{unix.O_RDWR, unix.O_RDWR | unix.O_CREAT, unix.O_RDWR | unix.O_CREAT | unix.O_EXCL,
-		unix.O_RDWR | unix.O_TRUNC, unix.O_RDWR | unix.O_CREAT | unix.O_TRUNC, unix.O_RDWR | unix.O_APPEND}[p.rng.IntN(6)]
-	excl := flags&unix.O_EXCL != 0
-	d, n, name, e := p.m.walk(path, !excl)
-	switch {
-	case e != 0:
-	case n == nil && flags&unix.O_CREAT == 0:
-		e = unix.ENOENT
-	case n != nil && excl:
-		e = unix.EEXIST
-	case n != nil && n.dir():
-		e = unix.EISDIR
-	}
-	f, err := p.c.Open(path, flags, 0o644)
-	if !p.same(err, e, "open %s %#x", path, flags) {
-		return
-	}
-	if n == nil {
-		n = &pnode{typ: unix.S_IFREG, nlink: 1}
-		d.names[name] = n
-	}
-	if flags&unix.O_TRUNC != 0 {
-		n.data = nil
-	}
-	if len(p.files) == 8 {
-		i := p.rng.IntN(8)
-		p.same(p.files[i].f.Close(), 0, "close %d", i)
-		p.files[i] = &pfile{f, n, flags&unix.O_APPEND != 0}
-		return
-	}
-	p.files = append(p.files, &pfile{f, n, flags&unix.O_APPEND != 0})
-}
-
-// data is one operation of fsx on an open file.
-func (p *program) data(i int) {
-	f := p.files[i]
-	off, n := p.rng.IntN(60000), 1+p.rng.IntN(40000)
-	if p.rng.IntN(3) > 0 {
-		off, n = p.rng.IntN(9000), 1+p.rng.IntN(3000)
-	}
-	switch p.rng.IntN(8) {
-	case 0, 1, 2:
-		b := make([]byte, n)
-		for j := range b {
-			b[j] = byte(p.rng.Uint32())
-		}
-		got, err := f.f.WriteAt(b, int64(off))
-		if f.append {
-			off = len(f.n.data)
-		}
-		p.same(err, 0, "pwrite %d: %d at %d", i, n, off)
-		if got != n {
-			p.fail("wrote %d of %d", got, n)
-		}
-		if d := off + n - len(f.n.data); d > 0 {
-			f.n.data = append(f.n.data, make([]byte, d)...)
-		}
-		copy(f.n.data[off:], b)
-	case 3:
-		f.n.data = append(f.n.data, make([]byte, max(0, off-len(f.n.data)))...)[:off]
-		p.same(f.f.Truncate(uint64(off)), 0, "ftruncate %d: %d", i, off)
-	case 4:
-		a, err := f.f.Stat()
-		if p.same(err, 0, "fstat %d", i) && (a.Size != uint64(len(f.n.data)) || int(a.Nlink) != f.n.nlink) {
-			p.fail("size %d nlink %d, the model has %d %d", a.Size, a.Nlink, len(f.n.data), f.n.nlink)
-		}
-	case 5:
-		p.same(f.f.Fsync(false), 0, "fsync %d", i)
-	default:
-		p.read(f, off, n)
-	}
-}
-
-func (p *program) read(f *pfile, off, n int) {
-	b := make([]byte, n)
-	got, err := f.f.ReadAt(b, int64(off))
-	p.same(err, 0, "pread %d at %d", n, off)
-	var want []byte
-	if off < len(f.n.data) {
-		want = f.n.data[off:min(len(f.n.data), off+n)]
-	}
-	if !bytes.Equal(b[:got], want) {
-		p.fail("%d bytes at %d: %d read, the model has %d, or others", n, off, got, len(want))
-	}
-}
-
-// tree compares everything there is.
-func (p *program) tree(path string, n *pnode) {
-	l, err := p.c.List(path + "/")
+// tree compares everything there is, as the mount shows it and, if all has been
+// closed, as it lies in the source.
+func (p *program) tree(path string, n *pnode, source bool) {
+	l, err := p.client().List(path + "/")
 	if err != nil {
 		p.fail("list %s: %v", path, err)
 	}
 	p.names(path, n, l)
-	for name, c := range n.names {
+	for _, name := range sortedNames(n.names) {
+		c := n.names[name]
 		at := path + "/" + name
 		p.stat(at)
+		p.listXattr(at)
 		switch c.typ {
 		case unix.S_IFDIR:
-			p.tree(at, c)
+			p.tree(at, c, source)
 		case unix.S_IFREG:
-			f, err := p.c.Open(at, unix.O_RDONLY, 0)
+			f, err := p.client().Open(at, unix.O_RDONLY, 0)
 			if err != nil {
 				p.fail("open %s: %v", at, err)
 			}
 			p.read(&pfile{f: f, n: c}, 0, len(c.data)+1)
 			f.Close()
+			if !source {
+				break
+			}
+			if b, err := os.ReadFile(filepath.Join(p.src, at)); err != nil || string(b) != string(c.data) {
+				p.fail("%s in the source: %d bytes, %v, the model has %d, or others", at, len(b), err, len(c.data))
+			}
 		}
 	}
 }
 
-// TestModel runs random programs on passfs under a kernel and on a model. A
-// seed that fails is the name of its subtest.
-func TestModel(t *testing.T) {
-	steps := 1500
-	if testing.Short() {
-		steps = 500
+func sortedNames(m map[string]*pnode) []string {
+	var l []string
+	for name := range m {
+		l = append(l, name)
 	}
-	for _, mode := range []struct {
-		name string
-		o    Options
-		ko   conntest.Options
-	}{
-		{"auto", Options{Cache: CacheAuto}, conntest.Options{}},
-		{"never", Options{Cache: CacheNever}, conntest.Options{}},
-		{"metadata", Options{Cache: CacheMetadata}, conntest.Options{}},
-		{"always", Options{Cache: CacheAlways}, conntest.Options{}},
-		{"direct", Options{Cache: CacheAuto, DirectIO: true}, conntest.Options{}},
-		{"fewfds", Options{Cache: CacheAuto, MaxFDs: 16}, conntest.Options{}},
-		{"minor12", Options{Cache: CacheAuto}, conntest.Options{Minor: 12}},
-		{"minor23", Options{Cache: CacheAuto}, conntest.Options{Minor: 23}},
-		{"noplus", Options{Cache: CacheAlways}, conntest.Options{Flags: conntest.AllFlags &^ protocol.InitDoReaddirplus &^ protocol.InitParallelDirops}},
-	} {
-		for seed := range uint64(2) {
-			t.Run(fmt.Sprintf("%s/seed=%d", mode.name, seed), func(t *testing.T) {
-				o := mode.o
-				o.EntryTimeout, o.AttrTimeout, o.NegativeTimeout = ByMode, ByMode, ByMode
-				fs, k := kernelOver(t, &o, mode.ko)
-				p := &program{t: t, rng: rand.New(rand.NewPCG(seed, 1)), k: k, m: newPosix(), plain: mode.ko.Minor == 12,
-					c: k.Process(uint32(os.Geteuid()), uint32(os.Getegid()))}
-				for range steps {
-					p.step()
-					if v := k.Violations(); len(v) > 0 {
-						p.fail("%v", v[0])
-					}
-				}
-				p.tree("", p.m.root)
-				for i, f := range p.files {
-					p.same(f.f.Close(), 0, "close %d", i)
-				}
-				forgotten(t, fs, k)
-			})
-		}
-	}
+	sort.Strings(l)
+	return l
 }

@@ -13,13 +13,16 @@ type pnode struct {
 	typ    uint32 // S_IFMT
 	data   []byte
 	target string
+	perm   uint32
+	mtime  int64 // of a file, as set by utimensat(2), ns; 0: written since
+	xattr  map[string]string
 	nlink  int
 	up     *pnode // of a directory
 	names  map[string]*pnode
 }
 
 func newPosix() *posix {
-	r := &pnode{typ: unix.S_IFDIR, names: map[string]*pnode{}, nlink: 2}
+	r := &pnode{typ: unix.S_IFDIR, perm: 0o700, names: map[string]*pnode{}, nlink: 2}
 	r.up = r
 	return &posix{r}
 }
@@ -163,7 +166,7 @@ func (p *posix) rename(from, to string, flags uint32) unix.Errno {
 		return unix.ENOENT
 	case exchange && dst == nil:
 		return unix.ENOENT
-	case flags == unix.RENAME_NOREPLACE && dst != nil && !(src.dir() && above(src, td)) && !(dst.dir() && above(dst, fd)):
+	case flags == unix.RENAME_NOREPLACE && dst != nil:
 		return unix.EEXIST
 	case src.dir() && above(src, td):
 		return unix.EINVAL
@@ -212,4 +215,48 @@ func fix(now, was, n, other *pnode) {
 			was.nlink--
 		}
 	}
+}
+
+// write puts b at off, with zeros before it if that is beyond the end.
+func (n *pnode) write(b []byte, off int) {
+	if d := off + len(b) - len(n.data); d > 0 {
+		n.data = append(n.data, make([]byte, d)...)
+	}
+	copy(n.data[off:], b)
+	n.mtime = 0
+}
+
+func (n *pnode) truncate(size int) {
+	n.data = append(n.data, make([]byte, max(0, size-len(n.data)))...)[:size]
+	n.mtime = 0
+}
+
+// setxattr is setxattr(2) of a name in "user.".
+func (n *pnode) setxattr(name, value string, flags int) unix.Errno {
+	_, has := n.xattr[name]
+	switch {
+	case n.typ != unix.S_IFREG && !n.dir():
+		return unix.EPERM
+	case flags == unix.XATTR_CREATE && has:
+		return unix.EEXIST
+	case flags == unix.XATTR_REPLACE && !has:
+		return unix.ENODATA
+	}
+	if n.xattr == nil {
+		n.xattr = map[string]string{}
+	}
+	n.xattr[name] = value
+	return 0
+}
+
+func (n *pnode) removexattr(name string) unix.Errno {
+	_, has := n.xattr[name]
+	switch {
+	case n.typ != unix.S_IFREG && !n.dir():
+		return unix.EPERM
+	case !has:
+		return unix.ENODATA
+	}
+	delete(n.xattr, name)
+	return 0
 }
