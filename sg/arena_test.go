@@ -238,6 +238,9 @@ func TestArenaErrors(t *testing.T) {
 			t.Errorf("NewArena(%d, %d): %v", c.size, c.slots, err)
 		}
 	}
+	if _, err := NewArena(0, 1); err == nil || err.Error() != "arena 0 bytes: invalid argument" {
+		t.Errorf("%v", err)
+	}
 	// 2^62 bytes; 32-bit processes may well get all they can name
 	if _, err := NewArena(huge/4, 2); bits.UintSize == 64 && !errors.Is(err, unix.ENOMEM) {
 		t.Errorf("half the address space: %v", err)

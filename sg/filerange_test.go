@@ -77,6 +77,8 @@ func TestRangeToFile(t *testing.T) {
 		v.Bounce = make([]byte, bounce)
 		n, err = Pwritev(dst, v, 0, 0)
 		want(t, "a range beyond the end", n, err, 4+len(data)-10, nil)
+		n, err = v.CopyTo(make([]byte, 2*len(data)))
+		want(t, "CopyTo, a range beyond the end", n, err, 4+len(data)-10, nil)
 	}
 	// One call at a time: the range is one.
 	if err := v.Advance(4); err != nil {

@@ -333,6 +333,19 @@ func TestDirectEnd(t *testing.T) {
 	}
 	n, err := Preadv(direct, &v, 0, 0)
 	want(t, "Preadv", n, err, 4096+512+100, nil)
+	// What decides it where the file system refuses to be asked twice.
+	size := int64(n)
+	if !atEnd(direct, size) || !atEnd(direct, size+1) || atEnd(direct, size-1) || atEnd(-1, size) {
+		t.Error("atEnd is wrong about the end")
+	}
+	dir, err := unix.Open("/", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(dir)
+	if atEnd(dir, math.MaxInt64) {
+		t.Error("only a regular file has an end")
+	}
 }
 
 // TestOffsetWords joins the words again as the kernel does.
