@@ -104,7 +104,13 @@ func (t *files) claim(op *Op) {
 		h.hi, h.changes = op.Off+op.Len, true
 		src := &op.holds[1]
 		*src = hold{op: op, lo: op.Off2, hi: op.Off2 + op.Len}
+		if op.Len == 0 {
+			src.lo, src.hi = 0, 0
+		}
 		t.link(src, op.Key2)
+	}
+	if h.hi == h.lo {
+		h.lo, h.hi = 0, 0 // nothing, which overlaps nothing
 	}
 	t.link(h, op.Key)
 }

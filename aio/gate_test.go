@@ -101,6 +101,12 @@ func (l *log) len() int {
 	return len(l.done)
 }
 
+func (l *log) at(i int) *Op {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.done[i]
+}
+
 func (l *log) wait(n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -52,6 +52,10 @@ const (
 	userCancel = 1<<64 - 2
 )
 
+// nudge is what to add to the eventfd: the same in either byte order, and far from
+// overflowing.
+var nudge = [8]byte{1, 1, 1, 1, 1, 1, 1, 1}
+
 // others is how many threads do what a ring cannot.
 const others = 4
 
@@ -112,10 +116,8 @@ func (r *Ring) rouse() {
 	r.asleep = false
 	r.mu.Unlock()
 	if wake {
-		// The same in either byte order, and far from overflowing.
-		one := [8]byte{1, 1, 1, 1, 1, 1, 1, 1}
 		for {
-			if _, err := unix.Write(r.wake, one[:]); err != unix.EINTR {
+			if _, err := unix.Write(r.wake, nudge[:]); err != unix.EINTR {
 				return
 			}
 		}
@@ -253,7 +255,7 @@ func (r *Ring) transfer(q *uring.SQE, s *slot, user uint64) {
 		q.Rw(one, op.FD, uring.Address(segs[0].Mem), len(segs[0].Mem), off, user)
 	} else {
 		if want := min(len(segs), sg.MaxIovecs); len(s.iov) < want {
-			s.iov = make([]unix.Iovec, want)
+			s.iov = make([]unix.Iovec, min(2*want, sg.MaxIovecs))
 		}
 		n := vec.Iovecs(s.iov, 0)
 		q.Rw(many, op.FD, uring.IovecAddress(s.iov), n, off, user)

@@ -1,0 +1,134 @@
+package aio
+
+import (
+	"math/rand/v2"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// TestCancelStorm: submitters, and for each one that cancels at random moments;
+// every op ends once, as itself, and a write that was cancelled in time did not
+// happen.
+func TestCancelStorm(t *testing.T) {
+	n := seed(t)
+	for _, c := range []Config{{Depth: 1}, {MaxOps: 4}, {Gather: 50 * time.Microsecond, Depth: 3}} {
+		var ran sync.Map // by op
+		w := NewWorkersFunc(3, func(op *Op) {
+			if op.parts == nil {
+				ran.Store(op, true)
+			} else {
+				for p := op.parts; p != nil; p = p.next {
+					ran.Store(p, true)
+				}
+			}
+			op.N, op.Err = op.Vec.Len(), 0
+		})
+		s := New(w, c)
+		var wg sync.WaitGroup
+		var cancelled, done atomic.Int32
+		const each = 1000
+		for who := range 3 {
+			rnd := rand.New(rand.NewPCG(n, uint64(who)))
+			victims := make(chan *Op, 8)
+			wg.Go(func() {
+				defer close(victims)
+				for i := range each {
+					ended := new(atomic.Int32)
+					op := rw(Kind(rnd.IntN(2)), 1, int64(i)*10, 10+rnd.IntN(2)*5, func(op *Op) {
+						if ended.Add(1) != 1 {
+							t.Error("done twice")
+						}
+						done.Add(1)
+						_, did := ran.Load(op)
+						switch {
+						case op.Err == unix.EINTR && !did:
+							cancelled.Add(1)
+						case op.Err == 0 && did && op.N == op.Vec.Len():
+						default:
+							t.Errorf("%d, %v, carried out: %v", op.N, op.Err, did)
+						}
+					})
+					victims <- op // perhaps cancelled before it is submitted
+					s.Submit(op)
+				}
+			})
+			wg.Go(func() {
+				for op := range victims {
+					if rand.IntN(3) > 0 {
+						runtime.Gosched()
+					}
+					s.Cancel(op)
+				}
+			})
+		}
+		wg.Wait()
+		s.Drain()
+		st := s.Stats()
+		if done.Load() != 3*each || st.Cancelled != uint64(cancelled.Load()) || st.Done != 3*each {
+			t.Errorf("%+v: %d done, %d cancelled; %+v", c, done.Load(), cancelled.Load(), st)
+		}
+		if cancelled.Load() == 0 {
+			t.Errorf("%+v: nothing was cancelled", c)
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestCancelStates: an op can be cancelled in each state it waits in, which ends
+// it at once and lets on those that wait for it; a running one is the back end's
+// business, and a part of a merged one goes on.
+func TestCancelStates(t *testing.T) {
+	g, l := newGate(1), newLog()
+	s := New(g, Config{})
+	first := rw(Write, 1, 0, 100, l.add)
+	behind := rw(Write, 1, 50, 100, l.add)
+	third := rw(Read, 1, 140, 10, l.add)
+	other := rw(Read, 2, 0, 10, l.add)
+	next := rw(Read, 2, 10, 10, l.add)
+	for _, op := range []*Op{first, behind, third, other, next} {
+		s.Submit(op)
+	}
+	if s.Cancel(first) || len(g.cancelled) != 1 || g.cancelled[0] != first {
+		t.Error("a running op", g.cancelled)
+	}
+	if !s.Cancel(behind) || behind.Err != unix.EINTR || l.len() != 1 {
+		t.Error("a blocked op", behind.Err)
+	}
+	if s.Cancel(behind) {
+		t.Error("twice")
+	}
+	u := g.next()
+	u.Err = unix.ECANCELED // the back end has obliged
+	u.Finish()
+	if first.Err != unix.EINTR {
+		t.Error(first.Err)
+	}
+	// other and next are one unit now; third was behind them or before.
+	for l.len() < 5 {
+		u := g.next()
+		if u.parts != nil {
+			if s.Cancel(other) || len(g.cancelled) != 1 {
+				t.Error("a part of a merged op")
+			}
+		}
+		u.N, u.Err = int(u.size()), 0
+		u.Finish()
+	}
+	if third.Err != 0 || other.Err != 0 || next.Err != 0 || other.N != 10 {
+		t.Error(third.Err, other.Err, next.Err)
+	}
+	if g.started != 3 {
+		t.Errorf("%d calls", g.started)
+	}
+	if s.Cancel(new(Op)) {
+		t.Error("an op that was never submitted")
+	}
+	s.Close()
+}
