@@ -2,9 +2,6 @@ package passfs
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
-	"runtime"
 	"sync"
 	"testing"
 
@@ -158,97 +155,4 @@ func TestRemovedDir(t *testing.T) {
 		w.forget(d.Nodeid, 1)
 		w.settle(0)
 	})
-}
-
-// TestSubmount serves mounts inside the source, and lets go of them.
-func TestSubmount(t *testing.T) {
-	if !isRoot() {
-		t.Fatal("only root can mount: bash .ci/test runs all tests as root")
-	}
-	dir := t.TempDir()
-	sub := mkdir(t, dir, "sub")
-	inner := mkdir(t, dir, "bind")
-	touch(t, dir, "file")
-	touch(t, dir, "onfile")
-	// The mounts are in a namespace of a thread's own, which ends with it; the
-	// server reaches them through descriptors opened there.
-	src := make(chan int)
-	end := make(chan bool)
-	errs := make(chan error, 1)
-	go func() {
-		runtime.LockOSThread() // never unlocked
-		err := unix.Unshare(unix.CLONE_NEWNS)
-		if err == nil {
-			err = unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, "")
-		}
-		if err == nil {
-			err = unix.Mount("t", sub, "tmpfs", 0, "size=1m")
-		}
-		if err == nil {
-			err = unix.Mount(sub, inner, "", unix.MS_BIND, "")
-		}
-		if err == nil {
-			err = unix.Mount(filepath.Join(dir, "file"), filepath.Join(dir, "onfile"), "", unix.MS_BIND, "")
-		}
-		if err == nil {
-			err = os.WriteFile(filepath.Join(sub, "x"), []byte("inside"), 0o644)
-		}
-		fd := -1
-		if err == nil {
-			fd, err = unix.Open(dir, unix.O_PATH|unix.O_CLOEXEC, 0)
-		}
-		src <- fd
-		errs <- err
-		<-end
-		if err == nil {
-			// Nothing of the server's may hold them: not MNT_DETACH.
-			for _, m := range []string{inner, sub, filepath.Join(dir, "onfile")} {
-				if e := unix.Unmount(m, 0); e != nil && err == nil {
-					err = fmt.Errorf("unmount %s: %w", m, e)
-				}
-			}
-		}
-		errs <- err
-	}()
-	fd := <-src
-	if err := <-errs; err != nil {
-		t.Fatal(err)
-	}
-	w := newWire(t, fmt.Sprint("/proc/self/fd/", fd), nil, nil)
-	unix.Close(fd)
-	s, b := w.mustLookup(1, "sub"), w.mustLookup(1, "bind")
-	x, y := w.mustLookup(s.Nodeid, "x"), w.mustLookup(b.Nodeid, "x")
-	f, o := w.mustLookup(1, "file"), w.mustLookup(1, "onfile")
-	if x.Nodeid == y.Nodeid || f.Nodeid == o.Nodeid {
-		t.Error("one inode on two mounts")
-	}
-	if x.Attr.Size != 6 {
-		t.Errorf("%+v", x.Attr)
-	}
-	w.fs.evict(100)
-	w.fs.evict(100)
-	for _, e := range []*protocol.EntryOut{s, b, x, y, f, o} {
-		if a, err := w.getattr(e.Nodeid); err != 0 || a.Attr.Ino != e.Attr.Ino {
-			t.Errorf("after eviction: %v", err)
-		}
-	}
-	in := protocol.LinkIn{Oldnodeid: x.Nodeid}
-	if _, err := w.call(protocol.OpLink, b.Nodeid, who{}, protocol.BytesOf(&in), cname("y")); err != unix.EXDEV {
-		t.Error("link between mounts:", err)
-	}
-	st, err := w.call(protocol.OpStatfs, s.Nodeid, who{})
-	if err != 0 || viewOf[protocol.StatfsOut](t, st).St.Blocks*uint64(viewOf[protocol.StatfsOut](t, st).St.Bsize) != 1<<20 {
-		t.Errorf("statfs of a submount: %v", err)
-	}
-	if _, err := w.call(protocol.OpSyncfs, s.Nodeid, who{}, protocol.BytesOf(&protocol.SyncfsIn{})); err != 0 {
-		t.Error("syncfs:", err)
-	}
-	for _, e := range []*protocol.EntryOut{s, b, x, y, f, o} {
-		w.forget(e.Nodeid, 1)
-	}
-	w.settle(0)
-	end <- true
-	if err := <-errs; err != nil {
-		t.Error(err)
-	}
 }

@@ -244,28 +244,6 @@ func TestAppend(t *testing.T) {
 			t.Errorf("%q", s)
 		}
 	})
-	t.Run("append-only", func(t *testing.T) {
-		w, id := fileWire(t, nil, "0123")
-		path := filepath.Join(w.dir, "f")
-		if out := chattr(t, path, "+a"); out != "" {
-			t.Fatal(out)
-		}
-		t.Cleanup(func() { chattr(t, path, "-a") })
-		if _, e := w.open(id, unix.O_WRONLY); e != unix.EPERM {
-			t.Error("opened for more than appending:", e)
-		}
-		fh := w.mustOpen(id, app)
-		if n, e := w.write(id, fh, 4, "abc", who{}, 0, app); n != 3 || e != 0 {
-			t.Error(n, e)
-		}
-		if s := content(t, w.dir, "f"); s != "0123abc" {
-			t.Errorf("%q", s)
-		}
-		in := protocol.SetattrIn{Valid: protocol.FattrSize | protocol.FattrFh, Fh: fh}
-		if _, e := w.setattr(id, in); e != unix.EPERM {
-			t.Error("truncated:", e)
-		}
-	})
 }
 
 func TestSyncWrites(t *testing.T) {

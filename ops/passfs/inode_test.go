@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -373,61 +372,6 @@ func TestNoAllocs(t *testing.T) {
 	}
 	w.forget(a.Nodeid, 1+1001)
 	w.settle(0)
-}
-
-// TestCopyUp: overlayfs makes a new file in its upper layer of one that is
-// changed, with another birth time. It is the same file all the while.
-func TestCopyUp(t *testing.T) {
-	if !isRoot() {
-		t.Fatal("needs root: bash .ci/test runs all tests as root")
-	}
-	// A mount of this thread's own, which ends with it.
-	runtime.LockOSThread()
-	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
-		t.Fatal(err)
-	}
-	if err := unix.Mount("", "/", "", unix.MS_PRIVATE|unix.MS_REC, ""); err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	if err := unix.Mount("t", dir, "tmpfs", 0, ""); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { unix.Unmount(dir, unix.MNT_DETACH) })
-	for _, d := range []string{"l", "u", "w", "m"} {
-		mkdir(t, dir, d)
-	}
-	touch(t, dir, "l", "f")
-	touch(t, dir, "l", "g")
-	m := filepath.Join(dir, "m")
-	o := "lowerdir=" + filepath.Join(dir, "l") + ",upperdir=" + filepath.Join(dir, "u") + ",workdir=" + filepath.Join(dir, "w")
-	if err := unix.Mount("o", m, "overlay", 0, o); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { unix.Unmount(m, unix.MNT_DETACH) })
-	w := newWire(t, m, nil, nil)
-	for _, name := range []string{"f", "g"} {
-		id := w.mustLookup(1, name).Nodeid
-		time.Sleep(20 * time.Millisecond) // a tick, for the birth time
-		if _, e := w.setattr(id, protocol.SetattrIn{Valid: protocol.FattrMode, Mode: 0o640}); e != 0 {
-			t.Fatal(e)
-		}
-		if name == "g" { // and comes back by name
-			i := w.fs.nodes.Get(id)
-			for range 2 {
-				w.fs.evict(100)
-			}
-			if i.held() {
-				t.Fatal("still held")
-			}
-			if _, e := w.getattr(id); e != 0 {
-				t.Error("evicted:", e)
-			}
-		}
-		if again := w.mustLookup(1, name); again.Nodeid != id {
-			t.Errorf("%s: nodeid %#x, was %#x", name, again.Nodeid, id)
-		}
-	}
 }
 
 // TestOpenUnlinked: files without a name, open beyond the budget, cost their

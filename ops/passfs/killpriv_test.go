@@ -1,98 +1,12 @@
 package passfs
 
 import (
-	"os"
-	"path/filepath"
 	"testing"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/fusewire/fusewire/protocol"
 )
-
-// TestKillpriv: who writes, truncates, allocates or gives away takes suid.
-func TestKillpriv(t *testing.T) {
-	if !canFsetid() {
-		t.Fatal("needs CAP_FSETID: run as root")
-	}
-	user := who{1000, 1000}
-	w, id := fileWire(t, nil, "data")
-	path := filepath.Join(w.dir, "f")
-	fh := w.mustOpen(id, unix.O_RDWR)
-	other, e := w.open(id, unix.O_RDWR)
-	if e != 0 {
-		t.Fatal(e)
-	}
-	set := func(valid uint32, as who) {
-		in := protocol.SetattrIn{Valid: valid, Size: 3, Uid: 1000, Gid: 1000}
-		if _, e := w.call(protocol.OpSetattr, id, as, protocol.BytesOf(&in)); e != 0 {
-			t.Error("setattr:", e)
-		}
-	}
-	write := func(as who, flags uint32) {
-		if _, e := w.write(id, fh, 0, "x", as, flags, 0); e != 0 {
-			t.Error("write:", e)
-		}
-	}
-	alloc := func(as who) {
-		in := protocol.FallocateIn{Fh: fh, Length: 10}
-		if _, e := w.call(protocol.OpFallocate, id, as, protocol.BytesOf(&in)); e != 0 {
-			t.Error("fallocate:", e)
-		}
-	}
-	copyRange := func(as who) {
-		in := protocol.CopyFileRangeIn{FhIn: other.Fh, NodeidOut: id, FhOut: fh, OffOut: 100, Len: 2}
-		if _, e := w.call(protocol.OpCopyFileRange, id, as, protocol.BytesOf(&in)); e != 0 {
-			t.Error("copy:", e)
-		}
-	}
-	open := func(as who, kill uint32) {
-		in := protocol.OpenIn{Flags: unix.O_RDWR | unix.O_TRUNC, OpenFlags: kill}
-		b, e := w.call(protocol.OpOpen, id, as, protocol.BytesOf(&in))
-		if e != 0 {
-			t.Fatal("open:", e)
-		}
-		w.release(id, viewOf[protocol.OpenOut](t, b).Fh, false)
-	}
-	for name, c := range map[string]struct {
-		do   func()
-		kept bool
-	}{
-		"write":          {func() { write(user, protocol.WriteKillSuidgid) }, false},
-		"root writes":    {func() { write(who{}, 0) }, true},
-		"page":           {func() { write(who{}, protocol.WriteCache) }, true},
-		"truncate":       {func() { set(protocol.FattrSize|protocol.FattrKillSuidgid, user) }, false},
-		"root truncates": {func() { set(protocol.FattrSize, who{}) }, true},
-		"chown":          {func() { set(protocol.FattrUid|protocol.FattrKillSuidgid, who{}) }, false},
-		"allocate":       {func() { alloc(user) }, false},
-		"root allocates": {func() { alloc(who{}) }, true},
-		"copy":           {func() { copyRange(user) }, false},
-		"root copies":    {func() { copyRange(who{}) }, true},
-		"O_TRUNC":        {func() { open(user, protocol.OpenKillSuidgid) }, false},
-		"root's O_TRUNC": {func() { open(who{}, 0) }, true},
-	} {
-		// More than once, with every thread in every state.
-		for range 3 {
-			if err := os.WriteFile(path, []byte("data"), 0); err != nil {
-				t.Fatal(err)
-			}
-			if err := os.Chown(path, 0, 0); err != nil {
-				t.Fatal(err)
-			}
-			if err := unix.Chmod(path, 0o6777); err != nil {
-				t.Fatal(err)
-			}
-			c.do()
-			var st unix.Stat_t
-			if err := unix.Stat(path, &st); err != nil {
-				t.Fatal(err)
-			}
-			if kept := st.Mode&0o6000 == 0o6000; kept != c.kept || !kept && st.Mode&0o6000 != 0 {
-				t.Errorf("%s: mode %o", name, st.Mode)
-			}
-		}
-	}
-}
 
 func TestLseekFallocate(t *testing.T) {
 	w, id := fileWire(t, nil, "")

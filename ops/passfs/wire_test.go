@@ -310,8 +310,6 @@ func mkdir(t testing.TB, path ...string) string {
 // byName makes a source look as if it had no file handles to open.
 func byName(fs *FS) { fs.root.mnt.openable = false }
 
-func isRoot() bool { return os.Geteuid() == 0 }
-
 // both runs f on a source with file handles (if there are any) and on one
 // without.
 func both(t *testing.T, f func(t *testing.T, before func(*FS))) {
