@@ -31,8 +31,8 @@ type Backend interface {
 	Start(op *Op) bool
 	// Depth is how many ops it can carry out at a time, and will be given.
 	Depth() int
-	// Cancel may make op, for which Start was called (perhaps only just), end early
-	// with ECANCELED. It must not call Finish. Its caller holds a lock.
+	// Cancel may make op, for which Start was or is just being called, end early with
+	// ECANCELED. It must not call Finish. Its caller holds a lock.
 	Cancel(op *Op)
 	// Close is called when all is finished, once.
 	Close() error

@@ -23,6 +23,10 @@ const (
 // Op is one operation. It is the engine's from Submit until Done is called, which
 // may set it up anew and submit it again. The zero value reads nothing.
 //
+// A descriptor opened with O_APPEND needs RWF_APPEND in Flags, too, lest order be
+// that of offsets that do not apply. Files that Vec has ranges of are not looked
+// after.
+//
 // N is how much was done and Err why it was not all; both may be set, where a
 // system call would return N and keep the error to itself. A short N without Err
 // is the end of the file.

@@ -189,7 +189,7 @@ func (r *Ring) round() bool {
 	r.mu.Lock()
 	r.asleep = false
 	r.mu.Unlock()
-	if e == unix.EAGAIN || e == unix.ENOMEM {
+	if e != 0 && e != unix.EINTR && e != unix.EBUSY {
 		time.Sleep(time.Millisecond) // the kernel has no memory; nothing is lost
 	}
 	for {

@@ -81,6 +81,53 @@ func TestCancelStorm(t *testing.T) {
 	}
 }
 
+// TestStormEverywhere: the same on all engines, with a file: every op ends once,
+// all of it done or with EINTR.
+func TestStormEverywhere(t *testing.T) {
+	n := seed(t)
+	engines(t, func(name string, s *Scheduler) {
+		fd := open(t, t.TempDir(), 0, make([]byte, 1<<16))
+		var wg sync.WaitGroup
+		var done atomic.Int32
+		for who := range 3 {
+			wg.Go(func() {
+				rnd := rand.New(rand.NewPCG(n, uint64(who)))
+				var last *Op
+				for range 100 {
+					ended := new(atomic.Int32)
+					op := rw(Kind(rnd.IntN(5)), 1, rnd.Int64N(1<<15), 1+rnd.IntN(5000), func(op *Op) {
+						done.Add(1)
+						switch n := op.Vec.Len(); {
+						case ended.Add(1) != 1:
+							t.Errorf("%s: done twice", name)
+						case op.Err == unix.EINTR:
+						case op.Err != 0 || op.Kind <= Write && op.N != n:
+							t.Errorf("%s: kind %d: %d of %d, %v", name, op.Kind, op.N, n, op.Err)
+						}
+					})
+					op.FD, op.Len = fd, 100
+					if rnd.IntN(3) > 0 && last != nil {
+						op.Off = last.Off + int64(last.Vec.Len())
+						if op.Off > 1<<15 {
+							op.Off = 0
+						}
+					}
+					s.Submit(op)
+					if rnd.IntN(2) == 0 && last != nil {
+						s.Cancel(last)
+					}
+					last = op
+				}
+			})
+		}
+		wg.Wait()
+		s.Drain()
+		if st := s.Stats(); done.Load() != 300 || st.Done+st.Inline != 300 {
+			t.Errorf("%s: %d done; %+v", name, done.Load(), st)
+		}
+	})
+}
+
 // TestCancelStates: an op can be cancelled in each state it waits in, which ends
 // it at once and lets on those that wait for it; a running one is the back end's
 // business, and a part of a merged one goes on.

@@ -20,15 +20,21 @@ type Workers struct {
 	n, most int
 	begun   uint64
 	closed  bool
+
+	timer *time.Timer // goes off every rest while there are idle ones
+	armed bool
+	tick  uint64
 }
 
 // worker is one that rests.
 type worker struct {
-	next *worker
-	wake chan *Op // nil: end
+	next  *worker
+	wake  chan *Op // nil: end
+	since uint64   // tick
 }
 
-// restFor is how long a worker stays without work.
+// restFor is how long a worker stays without work at least, and half of how long
+// it does at most.
 const restFor = 5 * time.Second
 
 // NewWorkers returns a back end of at most n threads, 1 or more.
@@ -67,11 +73,10 @@ func (w *Workers) Start(op *Op) bool {
 // work is a worker's life.
 func (w *Workers) work(op *Op) {
 	self := &worker{wake: make(chan *Op, 1)}
-	timer := time.NewTimer(w.rest)
 	for op != nil {
 		w.do(op)
 		op.Finish()
-		op = w.take(self, timer)
+		op = w.take(self)
 	}
 	w.mu.Lock()
 	w.n--
@@ -82,31 +87,43 @@ func (w *Workers) work(op *Op) {
 }
 
 // take returns what to do next, nil to end.
-func (w *Workers) take(self *worker, timer *time.Timer) *Op {
+func (w *Workers) take(self *worker) *Op {
 	w.mu.Lock()
 	if op := w.queue.pop(); op != nil || w.closed {
 		w.mu.Unlock()
 		return op
 	}
-	self.next = w.idle
+	self.since, self.next = w.tick, w.idle
 	w.idle = self
-	w.mu.Unlock()
-	timer.Reset(w.rest)
-	select {
-	case op := <-self.wake:
-		return op
-	case <-timer.C:
-	}
-	w.mu.Lock()
-	for p := &w.idle; *p != nil; p = &(*p).next {
-		if *p == self {
-			*p = self.next
-			w.mu.Unlock()
-			return nil
+	if !w.armed {
+		w.armed = true
+		if w.timer == nil {
+			w.timer = time.AfterFunc(w.rest, w.reap)
+		} else {
+			w.timer.Reset(w.rest)
 		}
 	}
 	w.mu.Unlock()
-	return <-self.wake // somebody was quicker
+	return <-self.wake
+}
+
+// reap ends who has rested since before the tick before this.
+func (w *Workers) reap() {
+	w.mu.Lock()
+	w.tick++
+	for p := &w.idle; *p != nil; {
+		r := *p
+		if r.since+1 < w.tick {
+			*p = r.next
+			r.wake <- nil // has room
+		} else {
+			p = &r.next
+		}
+	}
+	if w.armed = w.idle != nil; w.armed {
+		w.timer.Reset(w.rest)
+	}
+	w.mu.Unlock()
 }
 
 // Depth is Backend's.
@@ -119,6 +136,9 @@ func (w *Workers) Cancel(*Op) {}
 func (w *Workers) Close() error {
 	w.mu.Lock()
 	w.closed = true
+	if w.timer != nil {
+		w.timer.Stop()
+	}
 	for w.idle != nil {
 		r := w.idle
 		w.idle = r.next
