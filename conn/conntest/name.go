@@ -311,26 +311,50 @@ func checkRename(src, dst, td, fd *dentry, flags uint32) unix.Errno {
 	return 0
 }
 
-// moved is d_move or d_exchange.
+// moved is d_move or d_exchange. Either name may have been dropped, and another
+// found in its place, while the request was under way.
 func (k *Kernel) moved(src, dst *dentry, flags uint32) {
 	sp, sn, dp, dn := src.parent, src.name, dst.parent, dst.name
-	if flags&unix.RENAME_EXCHANGE == 0 {
-		if dst.ino != nil {
-			dst.ino.until = 0
-			dst.ino.removed = dst.ino.dir()
-		}
-		k.unhash(dst)
-		if c := dp.children[dn]; c != nil {
-			k.unhash(c)
-		}
-		delete(sp.children, sn)
-		src.parent, src.name = dp, dn
-		dp.children[dn] = src
-		dp.refs++
-		k.dput(sp)
+	if dst.ino != nil {
+		dst.ino.until = 0
+	}
+	if flags&unix.RENAME_EXCHANGE != 0 {
+		src.unname()
+		dst.unname()
+		k.rename1(src, dp, dn)
+		k.rename1(dst, sp, sn)
 		return
 	}
-	dst.ino.until = 0
-	src.parent, src.name, dst.parent, dst.name = dp, dn, sp, sn
-	sp.children[sn], dp.children[dn] = dst, src
+	if dst.ino != nil {
+		dst.ino.removed = dst.ino.dir()
+	}
+	k.unhash(dst)
+	src.unname()
+	dp.refs++
+	k.rename1(src, dp, dn)
+	k.dput(sp)
+}
+
+// unname takes a name out of its directory, if it is still there.
+func (d *dentry) unname() {
+	if d.parent.children[d.name] == d {
+		delete(d.parent.children, d.name)
+	}
+}
+
+// rename1 gives d, in use and without a name, a new one, by which it is found if
+// its directory is.
+func (k *Kernel) rename1(d, parent *dentry, name string) {
+	if c := parent.children[name]; c != nil {
+		k.unhash(c)
+	}
+	if d.parent, d.name = parent, name; parent.hashed {
+		d.hashed = true
+		parent.children[name] = d
+		return
+	}
+	for _, c := range sorted(d.children) {
+		k.unhash(c)
+	}
+	d.hashed = false
 }
