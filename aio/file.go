@@ -19,6 +19,7 @@ type file struct {
 
 // hold is an op's claim to a range of a file.
 type hold struct {
+	_          [0]func() // not comparable: no code for it
 	op         *Op
 	file       *file
 	prev, next *hold

@@ -62,10 +62,10 @@ func (s *Scheduler) arm() {
 	}
 	s.timing = true
 	left := time.Duration(max(s.heldBy.heldSince+s.wait-s.now(), 0))
-	if s.timer == nil {
-		s.timer = time.AfterFunc(left, s.expire)
+	if s.alarm == nil {
+		s.alarm = time.AfterFunc(left, s.expire).Reset
 	} else {
-		s.timer.Reset(left)
+		s.alarm(left)
 	}
 }
 

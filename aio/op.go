@@ -67,11 +67,15 @@ type Op struct {
 	chain     *Op // the neighbour above that it is about to be merged with
 	unit      *Op // the merged op it is part of
 	parts     *Op // of a merged op, chained by next
-	sched     *Scheduler
+	sched     sched
 	ticket    *ticket // while waiting
 
 	slot uint64 // the back end's
 }
+
+// sched is the Scheduler. An interface, so that a program which has ops but makes
+// no Scheduler does not contain one.
+type sched interface{ carriedOut(op *Op) }
 
 type state uint8
 

@@ -80,8 +80,9 @@ func (s *Scheduler) completeAll(op *Op) {
 }
 
 // Finish tells the scheduler that a back end has carried op out, see Backend.
-func (op *Op) Finish() {
-	s := op.sched
+func (op *Op) Finish() { op.sched.carriedOut(op) }
+
+func (s *Scheduler) carriedOut(op *Op) {
 	s.mu.Lock()
 	s.finish(op)
 	w := s.dispatch()

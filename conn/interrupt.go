@@ -17,10 +17,23 @@ func (r *Request) Interrupted() bool { return r.interrupted.Load() }
 // The slot is not reused before f returns. If f panics, that is all: the request
 // is still to be answered.
 func (r *Request) OnInterrupt(f func(r *Request)) {
-	r.onInterrupt.Store(&f)
+	r.mu.Lock()
+	r.onInterrupt = f
+	r.hasFunc.Store(f != nil)
+	r.mu.Unlock()
 	if r.interrupted.Load() {
 		r.callInterrupt()
 	}
+}
+
+// takeFunc takes the function that an interrupt is to call, if there is one.
+func (r *Request) takeFunc() func(*Request) {
+	r.mu.Lock()
+	f := r.onInterrupt
+	r.onInterrupt = nil
+	r.hasFunc.Store(false)
+	r.mu.Unlock()
+	return f
 }
 
 func (r *Request) callInterrupt() {
@@ -30,8 +43,11 @@ func (r *Request) callInterrupt() {
 			r.c.log("handler panicked in OnInterrupt: " + panicText(p))
 		}
 	}()
-	if f := r.onInterrupt.Swap(nil); f != nil {
-		(*f)(r)
+	if !r.hasFunc.Load() {
+		return
+	}
+	if f := r.takeFunc(); f != nil {
+		f(r)
 	}
 }
 

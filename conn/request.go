@@ -41,7 +41,8 @@ type Request struct {
 	// what the reply must carry.
 	base, id    atomic.Uint64
 	interrupted atomic.Bool
-	onInterrupt atomic.Pointer[func(*Request)]
+	hasFunc     atomic.Bool    // onInterrupt is set
+	onInterrupt func(*Request) // guarded by mu
 
 	// mu: a request that is resent while it is in service changes id (and
 	// maybe channel) under the reply's feet, see resend.go.
@@ -75,8 +76,8 @@ func (r *Request) begin(t *Thread, n int) {
 	r.op = r.Header.Opcode
 	r.noReply = !protocol.HasReply(r.op)
 	r.started = r.c.now()
-	if r.onInterrupt.Load() != nil {
-		r.onInterrupt.Store(nil)
+	if r.hasFunc.Load() {
+		r.takeFunc()
 	}
 	if r.interrupted.Load() {
 		r.interrupted.Store(false)

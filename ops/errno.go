@@ -9,6 +9,11 @@ import (
 // from any goroutine.
 var Later error = later{}
 
+// Detached is Later from a handler that has called Request.Detach and leaves the
+// answer to Request.Complete, after which the request is another one: perhaps
+// before the handler has returned.
+var Detached error = detachedError{}
+
 type later struct{}
 
 func (later) Error() string { return "ops: to be finished later" }
@@ -23,3 +28,5 @@ func Errno(err error) unix.Errno {
 	}
 	return e
 }
+
+type detachedError struct{ later }

@@ -9,11 +9,19 @@ import (
 )
 
 // Request is one request on its way through a file system. It is valid until
-// the request is answered. Each slot keeps one for reuse; a request finished
-// later takes it along, and the slot gets a new one.
+// the request is answered. Each slot keeps one for reuse. A request that is
+// answered later takes it along: with Finish for good, with Complete until that
+// returns, and meanwhile the slot uses its other one.
 type Request struct {
 	*conn.Request
+
+	// Local is the file system's: what it needs for requests that it answers
+	// later. It outlives the request, and belongs to whoever has it.
+	Local any
+
 	t     *Table
+	twin  *Request    // the slot's other one
+	busy  atomic.Bool // detached, and Complete has not returned
 	shape *shape
 	state atomic.Uint32
 	gone  bool       // detached; written by the serving thread only
@@ -62,10 +70,8 @@ func (r *Request) Detach() {
 	if r.gone {
 		return
 	}
-	// r leaves the slot for good, so that a Finish too many meets a spent
-	// Request and not the slot's next one.
 	r.gone = true
-	r.Priv = nil
+	r.busy.Store(true)
 	r.Request.Detach()
 	for {
 		switch r.state.Load() {
@@ -91,7 +97,8 @@ func (r *Request) Detach() {
 // Later. n is what the handler would have returned besides the error: bytes of
 // data for those that return data, else 0; out is sent as filled. It may be
 // called on any goroutine; what the request points to is invalid afterwards.
-// A second call is a no-op. The error is the transport's, unix.ENOENT if the
+// A second call is a no-op: r is not used again, so that such a call meets a
+// spent Request and not the slot's next one. The error is the transport's, unix.ENOENT if the
 // kernel no longer waited; there is nothing left to do about it, entries have
 // been taken back.
 func (r *Request) Finish(n int, err error) error {
@@ -111,6 +118,15 @@ func (r *Request) Finish(n int, err error) error {
 			return nil
 		}
 	}
+}
+
+// Complete is Finish for a request whose handler called Detach and returns
+// Detached, by the only one who will ever finish it. He does without r from here
+// on: it serves another request as soon as Complete returns, so that answering
+// later allocates nothing.
+func (r *Request) Complete(n int, err error) {
+	_ = r.Finish(n, err)
+	r.busy.Store(false)
 }
 
 // stored ends what a Finish before the handler's return claimed: the serving

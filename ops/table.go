@@ -70,9 +70,8 @@ func (t *Table) Done() {
 // Serve implements conn.Handler.
 func (t *Table) Serve(c *conn.Request) {
 	r, _ := c.Priv.(*Request)
-	if r == nil {
-		r = &Request{Request: c}
-		c.Priv = r
+	if r == nil || r.busy.Load() {
+		r = next(c, r)
 	}
 	op := c.Header.Opcode
 	if !protocol.HasReply(op) || op == protocol.OpInterrupt {
@@ -87,10 +86,16 @@ func (t *Table) Serve(c *conn.Request) {
 		r.shape = &shapes[op]
 	}
 	r.gives, r.limit, r.over = givesData, 0, unix.EIO
+	r.gone = false
 	r.state.Store(running)
 	n, err := t.serve(r)
 	switch {
+	case err == Detached: // r may be anybody's by now
 	case err == Later:
+		if r.state.CompareAndSwap(early, finished) { // later is now
+			r.send(r.n, r.err)
+			return
+		}
 		r.Detach()
 	case r.gone:
 		r.Finish(n, err)
@@ -98,6 +103,23 @@ func (t *Table) Serve(c *conn.Request) {
 		r.state.Store(finished)
 		r.send(n, err)
 	}
+}
+
+// next gives the slot c another Request, since r, if any, is still answering:
+// the one before it, if that has finished.
+func next(c *conn.Request, r *Request) *Request {
+	n := (*Request)(nil)
+	if r != nil {
+		n = r.twin
+	}
+	if n == nil || n.busy.Load() {
+		n = &Request{Request: c, twin: r}
+		if r != nil {
+			r.twin = n
+		}
+	}
+	c.Priv = n
+	return n
 }
 
 // out views the reply struct of the request.

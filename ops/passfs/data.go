@@ -5,6 +5,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/fusewire/fusewire/aio"
 	"github.com/fusewire/fusewire/ops"
 	"github.com/fusewire/fusewire/protocol"
 	"github.com/fusewire/fusewire/wb"
@@ -12,37 +13,51 @@ import (
 
 // Read answers READ, straight into the reply. Less than asked is end of file
 // to the kernel (which forgets what it knew beyond), so a short read(2) is
-// read on. Data the source has in memory is read at once (RWF_NOWAIT); only
-// when it has to wait for the disk is another reader put on the device.
+// read on. Data the source has in memory is read at once (RWF_NOWAIT); what has
+// to wait for the disk is the engine's, or without one, another reader is put on
+// the device.
 func (fs *FS) Read(r *ops.Request, in *protocol.ReadIn, dst []byte) (int, error) {
 	f := fs.files.get(in.Fh)
 	if f == nil {
 		return 0, unix.EBADF
 	}
-	n, err := f.read(r, dst, in.Offset)
+	n, err := 0, error(unix.EAGAIN)
+	if in.Offset > math.MaxInt64-uint64(len(dst)) {
+		if in.Offset > math.MaxInt64 {
+			fs.put(f)
+			return 0, unix.EINVAL
+		}
+		dst = dst[:math.MaxInt64-in.Offset]
+	}
+	e := fs.opt.Engine
+	if e == nil || !fs.opt.Slow {
+		n, err = f.read(r, dst, int64(in.Offset), e == nil)
+	}
+	if err == unix.EAGAIN && e != nil {
+		return 0, fs.submit(r, f, aio.Read, dst[n:], int64(in.Offset)+int64(n), 0, n, false)
+	}
 	fs.put(f)
 	return n, err
 }
 
-func (f *file) read(r *ops.Request, dst []byte, off uint64) (int, error) {
-	if off > math.MaxInt64-uint64(len(dst)) {
-		if off > math.MaxInt64 {
-			return 0, unix.EINVAL
-		}
-		dst = dst[:math.MaxInt64-off]
-	}
+// read reads at off. With wait false it returns EAGAIN, and how far it came,
+// where it would have to wait; it does not where that cannot be found out.
+func (f *file) read(r *ops.Request, dst []byte, off int64, wait bool) (int, error) {
 	done, flags := 0, unix.RWF_NOWAIT
 	if f.slow.Load() {
 		flags = 0
 	}
 	for done < len(dst) {
-		n, err := preadv(f.fd, dst[done:], int64(off)+int64(done), flags)
+		n, err := preadv(f.fd, dst[done:], off+int64(done), flags)
 		switch {
 		case err == nil && n == 0:
 			return done, nil
 		case err == nil:
 			done += n
 		case flags != 0 && err == unix.EAGAIN:
+			if !wait {
+				return done, err
+			}
 			flags = 0
 			r.Block()
 		case flags != 0 && (err == unix.EOPNOTSUPP || err == unix.EINVAL || err == unix.ENOSYS):
@@ -74,34 +89,40 @@ func (fs *FS) Write(r *ops.Request, in *protocol.WriteIn, data []byte) (int, err
 	if f == nil {
 		return 0, unix.EBADF
 	}
-	fs.fsetid(r, in.WriteFlags&protocol.WriteKillSuidgid == 0)
-	n, err := f.write(r, in, data)
+	if in.Offset > math.MaxInt64-uint64(len(data)) {
+		fs.put(f)
+		return 0, unix.EFBIG
+	}
+	cached := in.WriteFlags&protocol.WriteCache != 0
+	kill := in.WriteFlags&protocol.WriteKillSuidgid != 0
+	flags := wb.Flags(in.Flags, cached, f.direct, f.appendFD)
+	waits := flags&(unix.RWF_SYNC|unix.RWF_DSYNC) != 0
+	if !f.dirty.Load() {
+		f.dirty.Store(true)
+	}
+	if fs.opt.Engine != nil && (waits || fs.opt.Slow) && fs.mayGo(f, kill) {
+		return 0, fs.submit(r, f, aio.Write, data, int64(in.Offset), flags, 0, cached)
+	}
+	if waits {
+		r.Block()
+	}
+	fs.fsetid(r, !kill)
+	n, err := f.write(data, int64(in.Offset), flags, cached)
 	fs.put(f)
 	return n, err
 }
 
-func (f *file) write(r *ops.Request, in *protocol.WriteIn, data []byte) (int, error) {
-	if in.Offset > math.MaxInt64-uint64(len(data)) {
-		return 0, unix.EFBIG
-	}
-	cached := in.WriteFlags&protocol.WriteCache != 0
-	flags := wb.Flags(in.Flags, cached, f.direct, f.appendFD)
-	if flags&(unix.RWF_SYNC|unix.RWF_DSYNC) != 0 {
-		r.Block()
-	}
-	if !f.dirty.Load() {
-		f.dirty.Store(true)
-	}
+// write writes at off. Part of a write(2) is an answer; part of pages (whole),
+// which are clean from now on, is not.
+func (f *file) write(data []byte, off int64, flags int, whole bool) (int, error) {
 	done := 0
 	for done < len(data) {
-		n, err := pwritev(f.fd, data[done:], int64(in.Offset)+int64(done), flags)
+		n, err := pwritev(f.fd, data[done:], off+int64(done), flags)
 		if err == nil && n == 0 {
 			err = unix.EIO
 		}
 		if err != nil {
-			// Part of a write(2) is an answer, part of a page that is clean
-			// from now on is not.
-			if done > 0 && !cached {
+			if done > 0 && !whole {
 				return done, nil
 			}
 			return 0, err

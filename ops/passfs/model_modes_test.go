@@ -6,6 +6,7 @@ import (
 	"os"
 	"testing"
 
+	"github.com/fusewire/fusewire/aio"
 	"github.com/fusewire/fusewire/conn/conntest"
 	"github.com/fusewire/fusewire/protocol"
 )
@@ -46,6 +47,12 @@ func modelModes() []modelMode {
 		{name: "small", o: Options{DirectIO: true}, ko: conntest.Options{MaxPages: 1, MaxRead: 4096}},
 		{name: "writeback-small", o: Options{Writeback: true}, ko: conntest.Options{MaxPages: 2, MaxRead: 4096}},
 	}
+	// Everything through an engine, and only what has to wait.
+	engine := func(slow bool) Options {
+		return Options{Slow: slow, Engine: aio.New(aio.NewWorkers(2), aio.Config{})}
+	}
+	l = append(l, modelMode{name: "engine", o: engine(false)}, modelMode{name: "engine-slow", o: engine(true)},
+		modelMode{name: "engine-writeback", o: func() Options { o := engine(true); o.Writeback = true; return o }()})
 	// Versions that added, or lack, something the server sees of a program.
 	for _, minor := range []uint32{12, 13, 15, 18, 20, 21, 23, 28, 31, 33, 36, 38, 40, 43, 46} {
 		m := modelMode{name: fmt.Sprint("minor", minor), ko: conntest.Options{Minor: minor}}

@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/fusewire/fusewire/aio"
 	"github.com/fusewire/fusewire/ops"
 	"github.com/fusewire/fusewire/protocol"
 	"github.com/fusewire/fusewire/wb"
@@ -298,9 +299,18 @@ func (fs *FS) Fsync(r *ops.Request, in *protocol.FsyncIn) error {
 	if err != nil {
 		return err
 	}
-	defer fs.put(f)
+	data := in.FsyncFlags&protocol.FsyncFdatasync != 0
+	if fs.opt.Engine != nil {
+		kind := aio.Fsync
+		if data {
+			kind = aio.Fdatasync
+		}
+		return fs.submit(r, f, kind, nil, 0, 0, 0, true)
+	}
 	r.Block()
-	return fs.sync(f, in.FsyncFlags&protocol.FsyncFdatasync != 0)
+	err = fs.sync(f, data)
+	fs.put(f)
+	return err
 }
 
 func (fs *FS) sync(f *file, data bool) error {

@@ -2,6 +2,8 @@ package passfs
 
 import (
 	"time"
+
+	"github.com/fusewire/fusewire/aio"
 )
 
 // CacheMode says how far the kernel may trust what it has cached, with the
@@ -74,6 +76,14 @@ type Options struct {
 	// likes (WRITEBACK_CACHE, 3.15): for a source nobody else changes. Files
 	// opened with FOPEN_DIRECT_IO have no part in it.
 	Writeback bool
+	// Engine, if set, carries out what a READ, an FSYNC or a WRITE with O_SYNC or
+	// O_DSYNC would otherwise keep a reader of the device waiting for. It is the
+	// caller's to close, after Serve has returned.
+	Engine aio.Engine
+	// Slow sends every READ and WRITE through Engine, also those that might be
+	// served from memory: for a source that is slow but parallel, and better
+	// asked for much at a time.
+	Slow bool
 	// Xattr is the treatment of extended attributes.
 	Xattr XattrMode
 	// ReadOnly refuses every change with EROFS.
