@@ -205,7 +205,8 @@ type channel struct {
 }
 
 func (d *channel) WriteReply(iov []unix.Iovec) (int, error) {
-	h := protocol.ViewOf[protocol.OutHeader](flatten(iov))
+	var h protocol.OutHeader
+	copy(protocol.BytesOf(&h), flatten(iov)) // on a 32-bit machine it may lie anywhere
 	if h.Error == -int32(unix.EAGAIN) && !d.has(h.Unique) {
 		return 0, unix.ENOENT
 	}

@@ -175,7 +175,7 @@ func TestTree(t *testing.T) {
 	if e := k.entry(protocol.OpLookup, R, rq{Name: nb("f")}); e.Nodeid != f.Nodeid {
 		t.Errorf("LOOKUP: node %d, not %d", e.Nodeid, f.Nodeid)
 	}
-	if e, b := k.call(protocol.OpWrite, f.Nodeid, rq{Arg: arg(protocol.WriteIn{Offset: 2, Size: 5}), Data: nb("12345")}); e != 0 || b[0] != 5 {
+	if e, b := k.call(protocol.OpWrite, f.Nodeid, rq{Arg: arg(protocol.WriteIn{Offset: 2, Size: 5}), Data: nb("12345")}); e != 0 || protocol.ViewOf[protocol.WriteOut](b).Size != 5 {
 		t.Errorf("WRITE: %v %x", e, b)
 	}
 	if e, b := k.call(protocol.OpRead, f.Nodeid, rq{Arg: arg(protocol.ReadIn{Offset: 1, Size: 100})}); e != 0 || string(b) != "\x0012345" {

@@ -61,8 +61,9 @@ func (f *file) read(r *ops.Request, dst []byte, off int64, wait bool) (int, erro
 			flags = 0
 			r.Block()
 		case flags != 0 && (err == unix.EOPNOTSUPP || err == unix.EINVAL || err == unix.ENOSYS):
-			// Remembered: EOPNOTSUPP is what the descriptor cannot do.
-			f.slow.Store(err == unix.EOPNOTSUPP)
+			// Remembered: EOPNOTSUPP is what the descriptor cannot do, ENOSYS
+			// the system.
+			f.slow.Store(err != unix.EINVAL)
 			flags = 0
 		case done > 0:
 			return done, nil

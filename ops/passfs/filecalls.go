@@ -22,10 +22,14 @@ func preadv(fd int, b []byte, off int64, flags int) (int, error) {
 	}
 	v := unix.Iovec{Base: unsafe.SliceData(b)}
 	v.SetLen(len(b))
+	nr := unix.SYS_PREADV2
+	if flags == 0 { // for systems that do not have the other
+		nr = unix.SYS_PREADV
+	}
 	for {
 		// The offset goes as two words, of which 64-bit machines ignore the
 		// second (fs/read_write.c: pos_from_hilo).
-		n, _, e := unix.Syscall6(unix.SYS_PREADV2, uintptr(fd), uintptr(unsafe.Pointer(&v)), 1,
+		n, _, e := unix.Syscall6(uintptr(nr), uintptr(fd), uintptr(unsafe.Pointer(&v)), 1,
 			uintptr(off), uintptr(off>>32), uintptr(flags))
 		if e == 0 {
 			return int(n), nil
@@ -40,16 +44,34 @@ func preadv(fd int, b []byte, off int64, flags int) (int, error) {
 func pwritev(fd int, b []byte, off int64, flags int) (int, error) {
 	v := unix.Iovec{Base: unsafe.SliceData(b)}
 	v.SetLen(len(b))
+	nr := unix.SYS_PWRITEV2
+	if flags == 0 {
+		nr = unix.SYS_PWRITEV
+	}
 	for {
-		n, _, e := unix.Syscall6(unix.SYS_PWRITEV2, uintptr(fd), uintptr(unsafe.Pointer(&v)), 1,
+		n, _, e := unix.Syscall6(uintptr(nr), uintptr(fd), uintptr(unsafe.Pointer(&v)), 1,
 			uintptr(off), uintptr(off>>32), uintptr(flags))
-		if e == 0 {
+		switch {
+		case e == 0:
 			return int(n), nil
-		}
-		if e != unix.EINTR {
+		case e == unix.ENOSYS && flags&^(unix.RWF_SYNC|unix.RWF_DSYNC) == 0 && flags != 0:
+			// Written first and made durable then is the same to the caller.
+			return pwriteSync(fd, b, off)
+		case e != unix.EINTR:
 			return 0, e
 		}
 	}
+}
+
+// pwriteSync is pwritev with RWF_SYNC where there is no pwritev2(2).
+func pwriteSync(fd int, b []byte, off int64) (int, error) {
+	n, err := pwritev(fd, b, off, 0)
+	if err != nil {
+		return 0, err
+	}
+	for err = unix.Fsync(fd); err == unix.EINTR; err = unix.Fsync(fd) {
+	}
+	return n, err
 }
 
 // statxSync is statxFD with AT_STATX_FORCE_SYNC or AT_STATX_DONT_SYNC.
