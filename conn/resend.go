@@ -23,7 +23,11 @@ func (c *Conn) resend(h *protocol.InHeader, dev Device) bool {
 		}
 		took := false
 		r.mu.Lock()
-		if r.base.Load() == base && !r.sealed {
+		// An id names one request, unless the other end is broken. Then what it
+		// calls a copy is a request of its own: to be answered, and not with the
+		// answer to another opcode, or with none (NOTIFY_REPLY, whose id the
+		// server chose).
+		if r.base.Load() == base && r.op == h.Opcode && !r.sealed {
 			took = true
 			r.id.Store(h.Unique)
 			r.moved.Store(&dev)
