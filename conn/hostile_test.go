@@ -106,5 +106,5 @@ func FuzzReplyErrors(f *testing.F) {
 
 // TestHostile runs random programs.
 func TestHostile(t *testing.T) {
-	hostile.Random(t, 2000, 5*time.Second, attackConn)
+	hostile.Random(t, 1200, 4*time.Second, attackConn)
 }

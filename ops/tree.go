@@ -151,7 +151,10 @@ func (t *Tree) Lookup(r *Request, name []byte, out *protocol.EntryOut) error {
 	if !ok {
 		return unix.ENOTDIR
 	}
-	s := string(name)
+	s, err := plainName(name)
+	if err != nil {
+		return err
+	}
 	v, err := d.Lookup(s)
 	if err != nil {
 		return err
@@ -196,7 +199,11 @@ func (t *Tree) Setattr(r *Request, in *protocol.SetattrIn, out *protocol.AttrOut
 		if !ok {
 			return unix.EPERM
 		}
-		if err := f.Truncate(int64(in.Size)); err != nil {
+		size, err := offset(in.Size, 0)
+		if err != nil {
+			return err
+		}
+		if err := f.Truncate(size); err != nil {
 			return err
 		}
 		rest &^= times
@@ -231,14 +238,22 @@ func (t *Tree) Readlink(r *Request, dst []byte) (int, error) {
 // Open implements Opener.
 func (t *Tree) Open(r *Request, in *protocol.OpenIn, out *protocol.OpenOut) error {
 	n, err := t.node(r.Nodeid())
-	if err != nil || in.Flags&unix.O_TRUNC == 0 {
+	if err != nil {
 		return err
 	}
+	trunc := in.Flags&unix.O_TRUNC != 0
 	f, ok := n.(Truncater)
-	if !ok {
+	if trunc && !ok {
 		return unix.EPERM
 	}
-	return f.Truncate(0)
+	// The kernel asks for regular files only.
+	if v := t.nodes.Get(r.Nodeid()); v == nil || v.typ != unix.S_IFREG {
+		return unix.EISDIR
+	}
+	if trunc {
+		return f.Truncate(0)
+	}
+	return nil
 }
 
 // Read implements Reader.
@@ -251,7 +266,11 @@ func (t *Tree) Read(r *Request, in *protocol.ReadIn, dst []byte) (int, error) {
 	if !ok {
 		return 0, unix.EBADF
 	}
-	got, err := f.ReadAt(dst, int64(in.Offset))
+	off, err := offset(in.Offset, len(dst))
+	if err != nil {
+		return 0, err
+	}
+	got, err := f.ReadAt(dst, off)
 	if err == io.EOF || got > 0 {
 		err = nil
 	}
@@ -268,7 +287,11 @@ func (t *Tree) Write(r *Request, in *protocol.WriteIn, data []byte) (int, error)
 	if !ok {
 		return 0, unix.EPERM
 	}
-	put, err := f.WriteAt(data, int64(in.Offset))
+	off, err := offset(in.Offset, len(data))
+	if err != nil {
+		return 0, err
+	}
+	put, err := f.WriteAt(data, off)
 	if put > 0 {
 		err = nil
 	}

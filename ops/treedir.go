@@ -36,7 +36,11 @@ func (t *Tree) Readdir(r *Request, in *protocol.ReadIn, d *DirBuf) error {
 		if err != nil {
 			return err
 		}
-		if h.names, err = n.(Dir).List(); err != nil {
+		dir, ok := n.(Dir)
+		if !ok { // another node's handle
+			return unix.EBADF
+		}
+		if h.names, err = dir.List(); err != nil {
 			return err
 		}
 	}
@@ -76,7 +80,7 @@ func (t *Tree) CancelOpen(nodeid, fh uint64, dir bool) {
 	}
 }
 
-func (t *Tree) make(r *Request, name []byte, mode uint32, out *protocol.EntryOut) error {
+func (t *Tree) make(r *Request, name []byte, typ, mode, umask uint32, out *protocol.EntryOut) error {
 	n, err := t.node(r.Nodeid())
 	if err != nil {
 		return err
@@ -85,7 +89,14 @@ func (t *Tree) make(r *Request, name []byte, mode uint32, out *protocol.EntryOut
 	if !ok {
 		return unix.EROFS
 	}
-	s := string(name)
+	mode, err = newMode(typ, mode, umask)
+	if err != nil {
+		return err
+	}
+	s, err := plainName(name)
+	if err != nil {
+		return err
+	}
 	v, err := d.Make(s, mode)
 	if err != nil {
 		return err
@@ -103,17 +114,17 @@ func (t *Tree) drop(at treeName) {
 
 // Mkdir implements Mkdirer.
 func (t *Tree) Mkdir(r *Request, in *protocol.MkdirIn, name []byte, out *protocol.EntryOut) error {
-	return t.make(r, name, unix.S_IFDIR|in.Mode&^in.Umask, out)
+	return t.make(r, name, unix.S_IFDIR, in.Mode, in.Umask, out)
 }
 
 // Mknod implements Mknoder.
 func (t *Tree) Mknod(r *Request, in *protocol.MknodIn, name []byte, out *protocol.EntryOut) error {
-	return t.make(r, name, in.Mode&^in.Umask, out)
+	return t.make(r, name, 0, in.Mode, in.Umask, out)
 }
 
 // Create implements Creater.
 func (t *Tree) Create(r *Request, in *protocol.CreateIn, name []byte, e *protocol.EntryOut, o *protocol.OpenOut) error {
-	return t.make(r, name, unix.S_IFREG|in.Mode&07777&^in.Umask, e)
+	return t.make(r, name, unix.S_IFREG, in.Mode, in.Umask, e)
 }
 
 func (t *Tree) remove(r *Request, name []byte) error {
@@ -125,7 +136,10 @@ func (t *Tree) remove(r *Request, name []byte) error {
 	if !ok {
 		return unix.EROFS
 	}
-	s := string(name)
+	s, err := plainName(name)
+	if err != nil {
+		return err
+	}
 	if err := d.Remove(s); err != nil {
 		return err
 	}
@@ -156,7 +170,15 @@ func (t *Tree) Rename(r *Request, newdir uint64, oldname, newname []byte, flags 
 	if !ok {
 		return unix.EROFS
 	}
-	was, is := treeName{r.Nodeid(), string(oldname)}, treeName{newdir, string(newname)}
+	a, err := plainName(oldname)
+	if err != nil {
+		return err
+	}
+	b, err := plainName(newname)
+	if err != nil {
+		return err
+	}
+	was, is := treeName{r.Nodeid(), a}, treeName{newdir, b}
 	if was == is {
 		return nil
 	}

@@ -199,5 +199,5 @@ func FuzzHostile(f *testing.F) {
 // TestHostile runs random programs.
 func TestHostile(t *testing.T) {
 	c := newCanaries(t)
-	hostile.Random(t, 1500, 6*time.Second, c.attack)
+	hostile.Random(t, 1200, 5*time.Second, c.attack)
 }
