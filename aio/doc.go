@@ -1,6 +1,6 @@
 // Package aio is asynchronous completion for back-end I/O. An [Op] is submitted,
-// and its Done is called once, later, on any thread, in any order but where order
-// matters.
+// and its Done is called once, on any thread, perhaps before Submit returns, in any
+// order but where order matters.
 //
 //	Submit(op) ── tried at once, RWF_NOWAIT ────────────────────────▶ Done(op)
 //	   │ would block                                                     ▲

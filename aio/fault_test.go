@@ -158,16 +158,20 @@ func TestFaultExample(t *testing.T) {
 			p[i] = rw(Write, 1, int64(i)*100, 100, l.add)
 			s.Submit(p[i])
 		}
+		s.Submit(&Op{Kind: Fsync, Key: 98, Done: l.add})
 		g.pass()
-		for l.len() < 4 {
+		for l.len() < 5 {
 			u := g.next()
 			d.do(u)
 			u.Finish()
 		}
+		if l.at(2) != p[1] || l.at(3) != p[2] {
+			t.Error("B and C were overtaken by what came later")
+		}
 		if p[0].N != 100 || p[0].Err != 0 || p[1].N != c.n || p[1].Err != c.errs || p[2].N != 100 || p[2].Err != 0 {
 			t.Errorf("A %d %v, B %d %v, C %d %v", p[0].N, p[0].Err, p[1].N, p[1].Err, p[2].N, p[2].Err)
 		}
-		if st := s.Stats(); d.calls != 3 || st.Retried != 2 || st.Failed != 1 || st.Merged != 2 {
+		if st := s.Stats(); d.calls != 4 || st.Retried != 2 || st.Failed != 1 || st.Merged != 2 {
 			t.Errorf("%d calls; %+v", d.calls, st)
 		}
 		s.Close()

@@ -31,7 +31,7 @@ type hold struct {
 // blocks reports whether later must wait for h.
 func (h *hold) blocks(later *hold) bool {
 	switch {
-	case h.op == later.op || h.syncs:
+	case h.op == later.op:
 		return false
 	case later.syncs:
 		return h.changes
@@ -95,7 +95,7 @@ func (t *files) claim(op *Op) {
 			h.lo, h.hi = 0, forever
 		}
 	case Fsync, Fdatasync:
-		h.lo, h.hi, h.syncs = 0, 0, true
+		h.syncs = true // of no range: nothing waits for it
 	case Fallocate:
 		h.hi, h.changes = op.Off+op.Len, true
 		if op.Mode&moves != 0 {

@@ -15,7 +15,7 @@ func (op *Op) end() int64 { return op.holds[0].hi }
 
 // mergeable reports whether op may share an op of the back end with others.
 func (s *Scheduler) mergeable(op *Op) bool {
-	return op.Kind <= Write && !op.alone && op.Flags&unix.RWF_APPEND == 0 &&
+	return op.Kind <= Write && op.Flags&unix.RWF_APPEND == 0 &&
 		op.bytes > 0 && op.bytes < s.maxMerge && inMemory(op)
 }
 
@@ -139,8 +139,7 @@ func (s *Scheduler) scatter(c *Op) {
 			p.N, p.Err = 0, unix.EINTR
 			s.end(p)
 		default:
-			p.alone = true
-			p.state = ready
+			p.state = ready // but not sorted in: no neighbour finds it
 			again.push(p)
 			s.stats.Retried++
 		}

@@ -55,7 +55,6 @@ type Op struct {
 	// The scheduler's, under its lock.
 	state     state
 	cancelled bool
-	alone     bool // to be carried out unmerged
 	blockers  int32
 	bytes     int64
 	begin     int64

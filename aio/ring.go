@@ -128,7 +128,7 @@ func (r *Ring) rouse() {
 func (r *Ring) Cancel(op *Op) {
 	r.mu.Lock()
 	i := uint32(op.slot)
-	if i >= uint32(len(r.slots)) || r.slots[i].op != op || r.slots[i].user(i) != op.slot {
+	if i >= uint32(len(r.slots)) || r.slots[i].op != op {
 		r.mu.Unlock() // not started yet, finished, or not the ring's
 		return
 	}

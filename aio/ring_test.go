@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/fusewire/fusewire/aio/uring"
 )
 
 // forbidden reports errors of where io_uring is absent or switched off.
@@ -111,4 +113,26 @@ func TestRingMany(t *testing.T) {
 		t.Errorf("wrote %d, %v; read %d, %v", w.N, w.Err, r.N, r.Err)
 	}
 	s.Close()
+}
+
+// TestRingOddEnd: EINVAL after a short read is the end of the file if it is there,
+// which file systems that align strictly say of an odd offset; else it is an error.
+func TestRingOddEnd(t *testing.T) {
+	fd := open(t, t.TempDir(), 0, []byte("01234"))
+	for _, c := range []struct {
+		kind Kind
+		done int
+		err  unix.Errno
+	}{{Read, 5, 0}, {Read, 4, unix.EINVAL}, {Read, 0, unix.EINVAL}, {Write, 5, unix.EINVAL}} {
+		s := New(newGate(1), Config{})
+		op := rw(c.kind, 1, 0, 10, nil)
+		op.FD = fd
+		s.Submit(op)
+		r := &Ring{slots: []slot{{op: op, done: c.done}}}
+		r.completed(0, uring.CQE{Res: -int32(unix.EINVAL)})
+		if op.N != c.done || op.Err != c.err || len(r.free) != 1 {
+			t.Errorf("%+v: %d, %v", c, op.N, op.Err)
+		}
+		s.Close()
+	}
 }

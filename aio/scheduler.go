@@ -127,7 +127,7 @@ func (s *Scheduler) queue(op *Op, wait bool) bool {
 	}
 	s.live.Add(1)
 	op.N, op.Err = 0, 0
-	op.sched, op.cancelled, op.alone, op.blockers = s, false, false, 0
+	op.sched, op.cancelled, op.blockers = s, false, 0
 	op.unit, op.parts, op.prev, op.next, op.lower, op.upper, op.chain = nil, nil, nil, nil, nil, nil, nil
 	op.bytes, op.begin, op.slot = bytes, s.now(), 0
 	s.stats.Submitted++

@@ -134,11 +134,12 @@ func TestStormEverywhere(t *testing.T) {
 func TestCancelStates(t *testing.T) {
 	g, l := newGate(1), newLog()
 	s := New(g, Config{})
-	first := rw(Write, 1, 0, 100, l.add)
+	add := func(op *Op) { l.add(op) }
+	first := rw(Write, 1, 0, 100, add)
 	behind := rw(Write, 1, 50, 100, l.add)
 	third := rw(Read, 1, 140, 10, l.add)
-	other := rw(Read, 2, 0, 10, l.add)
-	next := rw(Read, 2, 10, 10, l.add)
+	other := rw(Read, 2, 0, 10, add)
+	next := rw(Read, 2, 10, 10, add)
 	for _, op := range []*Op{first, behind, third, other, next} {
 		s.Submit(op)
 	}
@@ -176,6 +177,26 @@ func TestCancelStates(t *testing.T) {
 	}
 	if s.Cancel(new(Op)) {
 		t.Error("an op that was never submitted")
+	}
+	s.Close()
+
+	// A part of a merged op that fails: it is not begun again for nobody.
+	g, l = newGate(1), newLog()
+	s = New(g, Config{})
+	s.Submit(first)
+	s.Submit(other)
+	s.Submit(next)
+	g.pass()
+	s.Cancel(next)
+	u = g.next()
+	u.N, u.Err = 0, unix.EIO
+	u.Finish()
+	if next.Err != unix.EINTR || g.count() != 1 {
+		t.Errorf("%v; %d calls", next.Err, g.count())
+	}
+	g.pass()
+	if other.Err != 0 || other.N != 10 || g.started != 3 {
+		t.Errorf("%d, %v; %d calls", other.N, other.Err, g.started)
 	}
 	s.Close()
 }
