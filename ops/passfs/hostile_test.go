@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/fusewire/fusewire/aio"
 	"github.com/fusewire/fusewire/conn"
 	"github.com/fusewire/fusewire/ops"
 	"github.com/fusewire/fusewire/tests/hostile"
@@ -125,8 +126,7 @@ func (c *canaries) check(t testing.TB) {
 	}
 }
 
-// descriptors counts those of the process. A thread of the runtime's may hold
-// one for a moment, so more than expected is looked at again by check's caller.
+// descriptors counts those of the process.
 func descriptors(t testing.TB) int {
 	t.Helper()
 	list, err := os.ReadDir("/proc/self/fd")
@@ -148,6 +148,10 @@ func (c *canaries) attack(t testing.TB, in []byte) {
 	o.DirectIO = how&4 != 0
 	o.Writeback = how&8 != 0
 	o.ReadOnly = how&0x70 == 0x70
+	if how&0x10 != 0 {
+		o.Engine, o.Slow = aio.New(aio.NewWorkers(2), aio.Config{}), how&0x20 != 0
+		defer o.Engine.Close()
+	}
 	if how&0x80 != 0 {
 		before = byName
 	}
