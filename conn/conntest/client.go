@@ -11,6 +11,12 @@ import (
 type Client struct {
 	Uid, Gid uint32
 	Umask    uint32
+	Groups   []uint32 // supplementary ones
+
+	// Label is the security context of what the process makes, the value of the
+	// attribute LabelName ("security.selinux"); without a name there is none.
+	LabelName string
+	Label     []byte
 
 	k         *Kernel
 	pid       uint32
@@ -176,6 +182,9 @@ func (c *Client) Truncate(path string, size uint64) error {
 	case !d.ino.reg() || size > 1<<63-1:
 		return unix.EINVAL
 	}
+	if e := k.may(c, d.ino, mayWrite); e != 0 { // vfs_truncate
+		return e
+	}
 	k.lock(c, &d.ino.lock)
 	defer k.unlock(&d.ino.lock)
 	return errno(k.setattr(c, d.ino, nil, &protocol.SetattrIn{Valid: protocol.FattrSize, Size: size}))
@@ -194,6 +203,9 @@ func (c *Client) setattr(path string, fill func(*inode, *protocol.SetattrIn)) er
 	defer k.unlock(&d.ino.lock)
 	var in protocol.SetattrIn
 	fill(d.ino, &in)
+	if k.checks() && !c.mayChange(d.ino, &in) {
+		return unix.EPERM
+	}
 	return errno(k.setattr(c, d.ino, nil, &in))
 }
 

@@ -14,7 +14,7 @@ import (
 // options makes connections small.
 func options(o conntest.Options) *conntest.Options {
 	if o.Conn == nil {
-		o.Conn = &conn.Options{MaxWrite: 64 << 10, Want: conntest.AllFlags &^ protocol.InitWritebackCache}
+		o.Conn = &conn.Options{MaxWrite: 64 << 10, Want: conntest.AllFlags &^ (protocol.InitWritebackCache | protocol.InitPosixACL)}
 	}
 	if o.Deadline == 0 {
 		o.Deadline = 5 * time.Second

@@ -137,6 +137,9 @@ func (k *Kernel) lookup(cl *Client, d *dentry, name string) (*dentry, unix.Errno
 	if dir.removed {
 		return nil, unix.ENOENT
 	}
+	if e := k.may(cl, dir, mayExec); e != 0 {
+		return nil, e
+	}
 	if c := d.children[name]; c != nil {
 		c.refs++
 		ok, e := k.revalidate(cl, d, c)

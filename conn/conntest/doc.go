@@ -22,7 +22,6 @@
 //
 // Where a real kernel behaves otherwise, it is right and this package is wrong.
 // Known simplifications: pages are locked by the file, not one by one; there is
-// no readahead beyond what is asked for; no permission is checked (as without
-// default_permissions); pages are written back by fsync and close only, one WRITE
+// no readahead beyond what is asked for; access control lists are not looked at; pages are written back by fsync and close only, one WRITE
 // after the other; there is no mmap, ASYNC_DIO, DAX, io_uring or passthrough.
 package conntest

@@ -17,6 +17,13 @@ type File struct {
 	closed bool
 	pos    int64  // of Read and Write
 	dirpos uint64 // cookie of ReadDir
+
+	owner    uint64 // lock_owner of flock(2)
+	flock    bool   // the server has been asked for one: RELEASE drops it
+	linkable bool   // of O_TMPFILE: it may get a name
+	kh       uint64 // names the file in POLL
+	polled   int    // waiters in PollWait
+	woken    bool   // a NOTIFY_POLL came
 }
 
 // Open is open(2). With O_CREAT the file is made by CREATE, or by MKNOD and
@@ -59,14 +66,17 @@ func (k *Kernel) open(c *Client, path string, flags, mode uint32) (f *File, agai
 		return nil, false, unix.EEXIST
 	case d.ino.bad:
 		return nil, false, unix.EIO
+	case !d.ino.dir() && flags&unix.O_DIRECTORY != 0: // before a link is told
+		return nil, false, unix.ENOTDIR
 	case d.ino.attr.Mode&unix.S_IFMT == unix.S_IFLNK:
 		return nil, false, unix.ELOOP
 	case d.ino.dir() && (flags&(unix.O_CREAT|unix.O_TRUNC) != 0 || flags&unix.O_ACCMODE != unix.O_RDONLY):
 		return nil, false, unix.EISDIR
-	case !d.ino.dir() && flags&unix.O_DIRECTORY != 0:
-		return nil, false, unix.ENOTDIR
 	case !d.ino.dir() && !d.ino.reg():
 		return nil, false, unix.ENXIO // a device or FIFO: not the server's business
+	}
+	if e := k.may(c, d.ino, accessMask(flags)); e != 0 { // may_open
+		return nil, false, e
 	}
 	f, e = k.openInode(c, d, flags)
 	return f, false, e
@@ -91,26 +101,10 @@ func (k *Kernel) openInode(c *Client, d *dentry, flags uint32) (*File, unix.Errn
 		k.lock(c, &i.lock)
 		defer k.unlock(&i.lock)
 	}
-	op := protocol.OpOpen
-	if i.dir() {
-		op = protocol.OpOpendir
-	}
-	in := protocol.OpenIn{Flags: k.wireFlags(flags)}
-	b, e := k.call(c, &body{op: op, nodeid: i.nodeid, arg: protocol.BytesOf(&in)})
-	switch e {
-	case 0:
-		out := view[protocol.OpenOut](b)
-		f.fh, f.open = out.Fh, out.OpenFlags
-	case unix.ENOSYS:
-		k.no[op] = true
-		f.noFh, f.open = true, protocol.FopenKeepCache
-		if i.dir() {
-			f.open |= protocol.FopenCacheDir
-		}
-		atomic = false
-	default:
+	if e := k.sendOpen(f, flags); e != 0 {
 		return nil, e
 	}
+	atomic = atomic && !f.noFh
 	k.opened(f)
 	if atomic {
 		i.attr.Size = 0
@@ -126,6 +120,31 @@ func (k *Kernel) openInode(c *Client, d *dentry, flags uint32) (*File, unix.Errn
 		}
 	}
 	return f, 0
+}
+
+// sendOpen is fs/fuse/file.c: fuse_file_open: OPEN or OPENDIR for f.
+func (k *Kernel) sendOpen(f *File, flags uint32) unix.Errno {
+	op := protocol.OpOpen
+	if f.ino.dir() {
+		op = protocol.OpOpendir
+	}
+	in := protocol.OpenIn{Flags: k.wireFlags(flags)}
+	in.OpenFlags = f.c.killSuid(in.Flags, unix.O_TRUNC)
+	b, e := k.call(f.c, &body{op: op, nodeid: f.ino.nodeid, arg: protocol.BytesOf(&in)})
+	switch e {
+	case 0:
+		out := view[protocol.OpenOut](b)
+		f.fh, f.open = out.Fh, out.OpenFlags
+	case unix.ENOSYS:
+		k.no[op] = true
+		f.noFh, f.open = true, protocol.FopenKeepCache
+		if f.ino.dir() {
+			f.open |= protocol.FopenCacheDir
+		}
+	default:
+		return e
+	}
+	return 0
 }
 
 // opened is fuse_finish_open.
@@ -157,18 +176,24 @@ func (k *Kernel) create(c *Client, d *dentry, flags, mode uint32) (*File, unix.E
 	if dir.ino.removed {
 		return nil, unix.ENOENT
 	}
+	if e := k.may(c, dir.ino, mayWrite|mayExec); e != 0 {
+		return nil, e
+	}
 	mode &= 0o7777
 	version := k.attrs
 	var b []byte
 	e := unix.ENOSYS
 	if !k.no[protocol.OpCreate] {
 		in := protocol.CreateIn{Flags: flags &^ unix.O_NOCTTY, Mode: unix.S_IFREG | c.mode(mode), Umask: c.Umask}
-		b, e = k.call(c, &body{op: protocol.OpCreate, nodeid: dir.ino.nodeid, arg: protocol.BytesOf(&in), names: []string{name}})
+		if flags&unix.O_EXCL == 0 {
+			in.OpenFlags = c.killSuid(flags, unix.O_TRUNC)
+		}
+		b, e = k.call(c, &body{op: protocol.OpCreate, nodeid: dir.ino.nodeid, arg: protocol.BytesOf(&in), names: []string{name}, ext: c.extension(dir.ino)})
 	}
 	if e == unix.ENOSYS {
 		k.no[protocol.OpCreate] = true
 		in := protocol.MknodIn{Mode: unix.S_IFREG | c.mode(mode), Umask: c.Umask}
-		if b, e = k.call(c, &body{op: protocol.OpMknod, nodeid: dir.ino.nodeid, arg: protocol.BytesOf(&in), names: []string{name}}); e != 0 {
+		if b, e = k.call(c, &body{op: protocol.OpMknod, nodeid: dir.ino.nodeid, arg: protocol.BytesOf(&in), names: []string{name}, ext: c.extension(dir.ino)}); e != 0 {
 			return nil, e
 		}
 		n, e := k.made(protocol.OpMknod, dir, name, unix.S_IFREG, view[protocol.EntryOut](b), version)
@@ -229,16 +254,28 @@ func (f *File) Close() error {
 
 // release is fuse_release_common.
 func (k *Kernel) release(f *File) {
+	k.sendRelease(f)
+	k.dropLocks(f)
+	delete(k.polls, f.kh)
+	f.ino.users = without(f.ino.users, f)
+	k.dput(f.d)
+	k.iput(f.ino)
+}
+
+// sendRelease is RELEASE or RELEASEDIR, unless there was no OPEN.
+func (k *Kernel) sendRelease(f *File) {
 	op := protocol.OpRelease
 	if f.ino.dir() {
 		op = protocol.OpReleasedir
 	}
-	if !f.noFh && !k.no[protocol.OpOpen] || f.ino.dir() && !f.noFh {
-		k.postRelease(op, f.ino.nodeid, &protocol.ReleaseIn{Fh: f.fh, Flags: f.flags})
+	if f.noFh || k.no[protocol.OpOpen] && !f.ino.dir() {
+		return
 	}
-	f.ino.users = without(f.ino.users, f)
-	k.dput(f.d)
-	k.iput(f.ino)
+	in := protocol.ReleaseIn{Fh: f.fh, Flags: f.flags}
+	if f.flock {
+		in.ReleaseFlags, in.LockOwner = protocol.ReleaseFlockUnlock, f.owner
+	}
+	k.postRelease(op, f.ino.nodeid, &in)
 }
 
 func (k *Kernel) postRelease(op protocol.Opcode, nodeid uint64, in *protocol.ReleaseIn) {

@@ -20,6 +20,9 @@ type inode struct {
 	refs        int    // dentries and open files
 	removed     bool   // S_DEAD: a directory that is gone
 	rdplus      bool   // FUSE_I_ADVISE_RDPLUS
+	btimed      bool   // STATX was answered: btime is known, or known not to be there
+	btime       *protocol.SxTime
+	locks       []held // of files, where the kernel keeps them itself
 
 	lock  lock // i_rwsem
 	dirop lock // fi->mutex: LOOKUP and READDIR without PARALLEL_DIROPS

@@ -21,6 +21,14 @@ type Options struct {
 	MaxPages int                // fs.fuse.max_pages_limit; default 256
 	MaxRead  uint32             // mount option max_read, bytes; default no limit
 
+	// DefaultPermissions is the mount option: the kernel checks modes and owners
+	// itself. Without it the server does; POSIX_ACL implies it.
+	DefaultPermissions bool
+
+	// Block says that the mount is one of a block device (fuseblk): there are
+	// BMAP, SYNCFS and, at its end, DESTROY.
+	Block bool
+
 	// Shared says that files may change behind the kernel's back. Without it a
 	// READ that ends before the end of the file is a violation.
 	Shared bool
@@ -58,6 +66,9 @@ type Kernel struct {
 	attrs  uint64 // attr_version
 	pids   uint32
 	owners uint64
+
+	handles uint64 // of polled files
+	polls   map[uint64]*File
 
 	queue       []*request
 	forgets     []forget
@@ -110,7 +121,7 @@ func (k *Kernel) mount() (*Kernel, error) {
 func newKernel(o *Options) *Kernel {
 	k := &Kernel{
 		sent: map[uint64]*request{}, past: map[uint64]bool{}, gone: map[uint64]bool{},
-		no: map[protocol.Opcode]bool{}, count: map[protocol.Opcode]int{}, inodes: map[uint64]*inode{},
+		no: map[protocol.Opcode]bool{}, count: map[protocol.Opcode]int{}, inodes: map[uint64]*inode{}, polls: map[uint64]*File{},
 		page: unix.Getpagesize(), maxWrite: 4096, maxPages: protocol.DefaultMaxPagesPerReq, rhythm: 16,
 	}
 	k.cond = sync.NewCond(&k.mu)
@@ -270,6 +281,7 @@ func (k *Kernel) abort() {
 // returned, as one error.
 func (k *Kernel) Unmount() error {
 	k.mu.Lock()
+	k.destroy()
 	k.abort()
 	k.mu.Unlock()
 	var errs []error

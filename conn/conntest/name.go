@@ -18,6 +18,17 @@ func (c *Client) mode(mode uint32) uint32 {
 // made takes the EntryOut of what was made under d (create_new_entry): a bad
 // one is EIO, and no FORGET follows. The dentry is the caller's to dput.
 func (k *Kernel) made(op protocol.Opcode, d *dentry, name string, typ uint32, out *protocol.EntryOut, version uint64) (*dentry, unix.Errno) {
+	i, e := k.madeInode(op, d, typ, out, version)
+	if e != 0 {
+		return nil, e
+	}
+	c := k.splice(d, name, i, k.validUntil(out.EntryValid, out.EntryValidNsec))
+	c.refs++
+	return c, 0
+}
+
+// madeInode is made without a name.
+func (k *Kernel) madeInode(op protocol.Opcode, d *dentry, typ uint32, out *protocol.EntryOut, version uint64) (*inode, unix.Errno) {
 	r := &request{op: op, nodeid: d.ino.nodeid}
 	rule := badAttr(&out.Attr)
 	switch {
@@ -30,11 +41,8 @@ func (k *Kernel) made(op protocol.Opcode, d *dentry, name string, typ uint32, ou
 		k.report(r, 0, rule, "EIO to the caller, and no FORGET: the lookup is never given back")
 		return nil, unix.EIO
 	}
-	i := k.iget(r, out.Nodeid, out.Generation, &out.Attr, k.validUntil(out.AttrValid, out.AttrValidNsec), version)
-	c := k.splice(d, name, i, k.validUntil(out.EntryValid, out.EntryValidNsec))
-	c.refs++
 	d.ino.until = 0 // fuse_dir_changed
-	return c, 0
+	return k.iget(r, out.Nodeid, out.Generation, &out.Attr, k.validUntil(out.AttrValid, out.AttrValidNsec), version), 0
 }
 
 // create sends what makes an object, holding the parent's lock.
@@ -69,8 +77,14 @@ func (c *Client) create(path string, typ uint32, b *body) error {
 	if d.ino.removed {
 		return unix.ENOENT
 	}
+	if e := k.may(c, d.ino, mayWrite|mayExec); e != 0 {
+		return e
+	}
 	b.nodeid = d.ino.nodeid
 	b.names = append([]string{name}, b.names...)
+	if b.op != protocol.OpLink {
+		b.ext = c.extension(d.ino)
+	}
 	version := k.attrs
 	out, e := k.call(c, b)
 	if e != 0 {
@@ -130,13 +144,22 @@ func (c *Client) Link(old, path string) error {
 	if o.ino.dir() {
 		return unix.EPERM
 	}
-	in := protocol.LinkIn{Oldnodeid: o.ino.nodeid}
-	err := c.create(path, o.ino.attr.Mode&unix.S_IFMT, &body{op: protocol.OpLink, arg: protocol.BytesOf(&in)})
-	if err == unix.ENOSYS {
+	return c.link(o.ino, path)
+}
+
+// link is fuse_link; the inode is in use.
+func (c *Client) link(i *inode, path string) error {
+	k := c.k
+	in := protocol.LinkIn{Oldnodeid: i.nodeid}
+	err := c.create(path, i.attr.Mode&unix.S_IFMT, &body{op: protocol.OpLink, arg: protocol.BytesOf(&in)})
+	if err == unix.ENOSYS && k.o.Minor >= 44 { // fc->no_link; before, the caller saw ENOSYS
+		k.mu.Lock()
+		k.no[protocol.OpLink] = true
+		k.mu.Unlock()
 		err = unix.EPERM
 	}
 	k.mu.Lock()
-	o.ino.until = min(o.ino.until, k.now) // fuse_update_ctime: nlink is stale if there was an error
+	i.until = min(i.until, k.now) // fuse_update_ctime: nlink is stale if there was an error
 	k.mu.Unlock()
 	return err
 }
@@ -173,6 +196,9 @@ func (c *Client) remove(path string, op protocol.Opcode) error {
 		return unix.ENOTDIR
 	case op == protocol.OpUnlink && v.ino.dir():
 		return unix.EISDIR
+	}
+	if e := k.mayDelete(c, d.ino, v.ino); e != 0 {
+		return e
 	}
 	_, e = k.call(c, &body{op: op, nodeid: d.ino.nodeid, names: []string{name}})
 	switch e {
@@ -239,6 +265,14 @@ func (c *Client) Rename(from, to string, flags uint32) error {
 	}
 	if fd.ino.removed || td.ino.removed {
 		return unix.ENOENT
+	}
+	if src.ino != nil {
+		if e := k.mayDelete(c, fd.ino, src.ino); e != 0 {
+			return e
+		}
+	}
+	if e := k.mayDelete(c, td.ino, dst.ino); e != 0 {
+		return e
 	}
 	if e := checkRename(src, dst, td, fd, flags); e != 0 {
 		return e

@@ -20,14 +20,18 @@ func (k *Kernel) notify(b []byte, h *protocol.OutHeader) unix.Errno {
 		k.report(nil, 0, "notification "+protocol.NotifyCode(h.Error).String()+": "+err.Error(), "EINVAL to the server")
 		return unix.EINVAL
 	}
+	if since := notifySince[min(max(int(n.Code), 0), len(notifySince)-1)]; k.o.Minor < since {
+		return unix.EINVAL // newer than this kernel: the only way to find out
+	}
 	switch n.Code {
 	case protocol.NotifyPoll:
+		k.wakeup(n.PollWakeup().Kh)
 		return 0
 	case protocol.NotifyInvalInode:
 		return k.invalInode(n.InvalInode())
 	case protocol.NotifyInvalEntry:
 		in := n.InvalEntry()
-		return k.invalEntry(in.Parent, 0, string(n.Name), in.Flags&protocol.ExpireOnly != 0)
+		return k.invalEntry(in.Parent, 0, string(n.Name), in.Flags&protocol.ExpireOnly != 0 && k.o.Minor >= 38)
 	case protocol.NotifyDelete:
 		in := n.Delete()
 		return k.invalEntry(in.Parent, in.Child, string(n.Name), false)
@@ -48,14 +52,28 @@ func (k *Kernel) notify(b []byte, h *protocol.OutHeader) unix.Errno {
 				return 0
 			}
 			if ino := k.inodes[id]; ino != nil {
-				if d := k.alias(k.root, ino); d != nil && d.refs == 0 {
-					k.unhash(d)
-				}
+				k.prune(k.root, ino)
 			}
 		}
 	}
 	k.report(nil, 0, "unknown notification "+n.Code.String(), "EINVAL to the server")
 	return unix.EINVAL
+}
+
+// notifySince is the minor of each notification; that of an unknown one is 0.
+var notifySince = [...]uint32{0, 11, 12, 12, 15, 15, 18, 40, 44, 45, 0}
+
+// prune is d_prune_aliases: names of i that nobody uses go.
+func (k *Kernel) prune(d *dentry, i *inode) {
+	d.refs++
+	for _, c := range sorted(d.children) {
+		if c.ino == i && c.refs == 0 {
+			k.unhash(c)
+		} else {
+			k.prune(c, i)
+		}
+	}
+	d.refs--
 }
 
 func (k *Kernel) invalInode(in *protocol.NotifyInvalInodeOut) unix.Errno {
@@ -126,20 +144,23 @@ func (k *Kernel) invalEntry(parent, child uint64, name string, expire bool) unix
 		c.until = 0
 		return 0
 	}
-	if child != 0 {
-		switch {
-		case c.ino == nil || c.ino.nodeid != child:
-			return unix.ENOENT
-		case c.ino.dir() && len(c.children) > 0:
-			for _, x := range c.children {
-				if x.ino != nil {
-					return unix.ENOTEMPTY
-				}
-			}
-		}
-		c.ino.until = 0
+	c.refs++
+	defer k.dput(c)
+	full := false // names below it that are in use stay
+	for _, x := range c.children {
+		full = full || x.ino != nil && x.refs > 0
 	}
-	k.unhash(c)
+	k.unhash(c) // d_invalidate, before the child is looked at
+	switch {
+	case child == 0 || c.ino == nil:
+	case c.ino.nodeid != child:
+		return unix.ENOENT
+	case c.ino.dir() && full:
+		return unix.ENOTEMPTY
+	default:
+		c.ino.removed = c.ino.dir()
+		c.ino.attr.Nlink = 0
+	}
 	return 0
 }
 
@@ -158,9 +179,7 @@ func (k *Kernel) store(in *protocol.NotifyStoreOut, data []byte) unix.Errno {
 	}
 	i.drops++
 	if end > i.attr.Size { // fuse_write_update_attr
-		i.attr.Size = end
-		k.attrs++
-		i.version = k.attrs
+		k.grown(i, end)
 	}
 	page := uint64(k.page)
 	for done := uint64(0); done < uint64(len(data)); {

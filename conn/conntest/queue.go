@@ -40,7 +40,9 @@ type body struct {
 	arg    []byte
 	names  []string // each sent with a NUL
 	data   []byte
-	size   int // most bytes of a variable reply
+	ext    []byte // extension area
+	size   int    // most bytes of a variable reply
+	exact  bool   // the variable part has size bytes, not fewer
 	force  bool
 	nobody bool // sent with no ids: write-back
 }
@@ -52,7 +54,8 @@ func (k *Kernel) make(cl *Client, b *body) *request {
 	if cl != nil && !b.nobody {
 		h.Uid, h.Gid, h.Pid = cl.Uid, cl.Gid, cl.pid
 	}
-	n := 40 + len(b.arg) + len(b.data)
+	n := 40 + len(b.arg) + len(b.data) + len(b.ext)
+	h.TotalExtlen = uint16(len(b.ext) / 8)
 	for _, s := range b.names {
 		n += len(s) + 1
 	}
@@ -62,13 +65,16 @@ func (k *Kernel) make(cl *Client, b *body) *request {
 	for _, s := range b.names {
 		m = append(append(m, s...), 0)
 	}
-	m = append(m, b.data...)
+	m = append(append(m, b.data...), b.ext...)
 	r := &request{op: b.op, unique: k.unique, nodeid: b.nodeid, cl: cl, msg: m, force: b.force}
 	r.noReply = !protocol.HasReply(b.op)
 	var v bool
 	r.fixed, v = protocol.ReplySize(b.op, &k.params)
 	if v {
 		r.variable = b.size
+		if b.exact {
+			r.fixed, r.variable = r.fixed+b.size, 0
+		}
 	}
 	if (b.op == protocol.OpGetxattr || b.op == protocol.OpListxattr) && b.size == 0 {
 		r.fixed = 8 // getxattr_out

@@ -2,6 +2,7 @@ package conntest
 
 import (
 	"bytes"
+	"fmt"
 
 	"github.com/fusewire/fusewire/protocol"
 	"golang.org/x/sys/unix"
@@ -95,13 +96,7 @@ func (f *File) Lock(typ int, start, end uint64, wait bool) error {
 	if e := f.begin(false); e != 0 {
 		return e
 	}
-	in := protocol.LkIn{Fh: f.fh, Owner: f.c.owner, Lk: protocol.FileLock{Start: start, End: end, Type: uint32(typ), Pid: f.c.pid}}
-	op := protocol.OpSetlk
-	if wait {
-		op = protocol.OpSetlkw
-	}
-	_, e := k.call(f.c, &body{op: op, nodeid: f.ino.nodeid, arg: protocol.BytesOf(&in)})
-	return errno(e)
+	return errno(k.setlk(f, f.c.owner, uint32(typ), start, end, wait, false))
 }
 
 // TestLock is F_GETLK: the lock that is in the way of one of this type, if any.
@@ -112,10 +107,28 @@ func (f *File) TestLock(typ int, start, end uint64) (protocol.FileLock, error) {
 	if e := f.begin(false); e != 0 {
 		return protocol.FileLock{}, e
 	}
-	in := protocol.LkIn{Fh: f.fh, Owner: f.c.owner, Lk: protocol.FileLock{Start: start, End: end, Type: uint32(typ), Pid: f.c.pid}}
+	if !k.remoteLocks(false) {
+		return f.testLocal(typ, start, end), nil
+	}
+	in := protocol.LkIn{Fh: f.fh, Owner: f.c.owner, Lk: protocol.FileLock{Start: start, End: end, Type: uint32(typ)}}
 	b, e := k.call(f.c, &body{op: protocol.OpGetlk, nodeid: f.ino.nodeid, arg: protocol.BytesOf(&in)})
 	if e != 0 {
 		return protocol.FileLock{}, e
 	}
-	return view[protocol.LkOut](b).Lk, nil
+	l := view[protocol.LkOut](b).Lk
+	rule := ""
+	switch l.Type { // convert_fuse_file_lock
+	case unix.F_UNLCK:
+	case unix.F_RDLCK, unix.F_WRLCK:
+		if l.Start > 1<<63-1 || l.End > 1<<63-1 || l.End < l.Start {
+			rule = fmt.Sprintf("a lock from %d to %d", l.Start, l.End)
+		}
+	default:
+		rule = fmt.Sprintf("a lock of type %d", l.Type)
+	}
+	if rule != "" {
+		k.report(&request{op: protocol.OpGetlk, nodeid: f.ino.nodeid}, 0, rule, "EIO to the caller")
+		return protocol.FileLock{}, unix.EIO
+	}
+	return l, nil
 }
