@@ -70,11 +70,10 @@ func (s *Scheduler) completeAll(op *Op) {
 		op = next
 		n++
 	}
-	if n > 0 && s.live.Add(-n) == 0 {
+	// Who drains says so before looking at live, so one of the two sees the other.
+	if n > 0 && s.live.Add(-n) == 0 && s.draining.Load() > 0 {
 		s.mu.Lock()
-		if s.draining > 0 {
-			s.cond.Broadcast()
-		}
+		s.cond.Broadcast()
 		s.mu.Unlock()
 	}
 }

@@ -40,7 +40,8 @@ type Scheduler struct {
 	nowait   nowait
 	shards   [shards]shard
 
-	live atomic.Int64 // queued ops whose Done has not returned
+	live     atomic.Int64 // queued ops whose Done has not returned
+	draining atomic.Int32
 
 	mu        sync.Mutex
 	cond      sync.Cond // admitted, drained
@@ -54,7 +55,6 @@ type Scheduler struct {
 	running   int // units with the back end
 	ops       int // admitted, and not ended
 	bytes     int64
-	draining  int
 	closed    bool
 	spare     *Op // merged ops to use again
 	ended     *Op // to be completed, chained by next
@@ -170,7 +170,7 @@ func (s *Scheduler) release(op *Op) {
 		sortIn(op)
 		continues := f.tail[op.Kind] == op.Off
 		f.tail[op.Kind] = op.end()
-		if s.wait > 0 && continues && f.running > 0 && s.running < s.depth && s.draining == 0 {
+		if s.wait > 0 && continues && f.running > 0 && s.running < s.depth && s.draining.Load() == 0 {
 			s.hold(op)
 			return
 		}

@@ -47,7 +47,7 @@ func (s *Scheduler) Drain() {
 }
 
 func (s *Scheduler) drain() {
-	s.draining++
+	s.draining.Add(1)
 	for s.heldBy != nil {
 		s.unholdAll(s.heldBy)
 	}
@@ -58,7 +58,7 @@ func (s *Scheduler) drain() {
 	for s.live.Load() > 0 {
 		s.cond.Wait()
 	}
-	s.draining--
+	s.draining.Add(-1)
 }
 
 // Close is Engine's.
