@@ -77,8 +77,13 @@ func (k *kernel) match(m, b []byte) string {
 	}
 	switch op {
 	case protocol.OpInit:
-		// The flags that decide how requests look.
+		// What decides how messages look. Only the first counts: another request
+		// may have the same id, and its reply could be taken for one to INIT.
 		out := r.InitOut()
+		if k.init || out.Major != protocol.KernelVersion {
+			break
+		}
+		k.init = true
 		k.m.params = protocol.Params{Minor: out.Minor, Flags: protocol.InitFlags(out.Flags) | protocol.InitFlags(out.Flags2)<<32}
 	case protocol.OpWrite:
 		if n := r.WriteOut().Size; int(n) > len(q.Data) {

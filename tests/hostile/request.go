@@ -73,7 +73,7 @@ func (m *memory) message(s *source) []byte {
 	h.Gid = h.Uid
 	h.Pid = uint32(s.byte())
 	var body []byte
-	if int(h.Opcode) < len(shapes) {
+	if h.Opcode < protocol.Opcode(len(shapes)) {
 		body = m.body(s, shapes[h.Opcode])
 	} else {
 		body = s.take(int(s.byte()))

@@ -31,6 +31,7 @@ type kernel struct {
 	m memory
 	d *device
 
+	init bool // has succeeded
 	sure bool // the reply at hand can answer one request only
 }
 
@@ -69,7 +70,7 @@ func Run(tb testing.TB, t *Target, in []byte) {
 		alive = k.d.put([][]byte{k.next(s)})
 	}
 	if alive {
-		alive = k.d.put([][]byte{k.init(s, how)})
+		alive = k.d.put([][]byte{k.first(s, how)})
 	}
 	for n := 0; alive && !s.done() && n < maxRequests; {
 		var list [][]byte
@@ -147,8 +148,8 @@ func (k *kernel) forget(tb testing.TB) {
 	}
 }
 
-// init is the INIT that should settle things; how says how strange it is.
-func (k *kernel) init(s *source, how byte) []byte {
+// first is the INIT that should settle things; how says how strange it is.
+func (k *kernel) first(s *source, how byte) []byte {
 	in := protocol.InitIn{Major: 7, Minor: 46, MaxReadahead: 1 << 17, Flags: 1<<32 - 1, Flags2: 1<<32 - 1}
 	if how&4 != 0 {
 		in.Minor, in.MaxReadahead = uint32(s.number()), uint32(s.number())
