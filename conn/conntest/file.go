@@ -48,6 +48,9 @@ func (c *Client) Open(path string, flags int, mode uint32) (*File, error) {
 }
 
 func (k *Kernel) open(c *Client, path string, flags, mode uint32) (f *File, again bool, e unix.Errno) {
+	if flags&unix.O_CREAT != 0 && flags&unix.O_DIRECTORY != 0 { // fs/open.c: build_open_flags
+		return nil, false, unix.EINVAL
+	}
 	follow := flags&unix.O_NOFOLLOW == 0 && flags&(unix.O_CREAT|unix.O_EXCL) != unix.O_CREAT|unix.O_EXCL
 	d, e := k.walk(c, path, follow)
 	if e != 0 {
