@@ -75,7 +75,9 @@ type program struct {
 	files  []*pfile
 	plain  bool // no RENAME2: a kernel before 7.23
 	xattrs bool // the source has them
-	log    []string
+	// and this:
+	zeroRange, appends bool
+	log                []string
 }
 
 func newProgram(t *testing.T, rng *rand.Rand, k *conntest.Kernel, src string) *program {
@@ -83,6 +85,7 @@ func newProgram(t *testing.T, rng *rand.Rand, k *conntest.Kernel, src string) *p
 	for range 3 {
 		p.c = append(p.c, ourselves(k))
 	}
+	p.zeroRange, p.appends = zeroRange(src), appends(src)
 	p.xattrs = unix.Setxattr(src, "user.probe", []byte("1"), 0) == nil
 	if p.xattrs {
 		if err := unix.Removexattr(src, "user.probe"); err != nil {
@@ -123,7 +126,7 @@ func (p *program) fail(format string, arg ...any) {
 
 func (p *program) step() {
 	c, m, path := p.client(), p.m, p.path()
-	switch p.rng.IntN(34) {
+	switch p.rng.IntN(35) {
 	case 0, 1:
 		p.same(c.Mkdir(path, 0o755), m.add(path, &pnode{typ: unix.S_IFDIR, perm: 0o755}), "mkdir %s", path)
 	case 2:
@@ -178,6 +181,8 @@ func (p *program) step() {
 		p.attr(path)
 	case 18:
 		p.xattr(path)
+	case 19:
+		p.tmpfile(path)
 	default:
 		if len(p.files) > 0 {
 			p.data(p.rng.IntN(len(p.files)))

@@ -34,6 +34,9 @@ func (p *program) open(path string) {
 	if flags&unix.O_CREAT == 0 {
 		flags &^= unix.O_EXCL
 	}
+	if !p.appends {
+		flags &^= unix.O_APPEND
+	}
 	excl := flags&unix.O_EXCL != 0
 	d, n, name, e := p.m.walk(path, !excl)
 	switch {
@@ -61,7 +64,11 @@ func (p *program) open(path string) {
 	if flags&unix.O_TRUNC != 0 {
 		n.truncate(0)
 	}
-	now := &pfile{f: f, n: n, flags: flags}
+	p.opened(&pfile{f: f, n: n, flags: flags})
+}
+
+// opened keeps a file, in place of another if there are many.
+func (p *program) opened(now *pfile) {
 	if len(p.files) < 8 {
 		p.files = append(p.files, now)
 		return
@@ -99,7 +106,13 @@ func (p *program) span() (off, n int) {
 func (p *program) data(i int) {
 	f := p.files[i]
 	off, n := p.span()
-	switch p.rng.IntN(16) {
+	switch p.rng.IntN(21) {
+	case 16, 17:
+		p.fallocate(i, f, off, n)
+	case 18:
+		p.seek(i, f, off)
+	case 19, 20:
+		p.copyRange(i, f, off, n)
 	case 0, 1, 2:
 		p.write(i, f, off, n)
 	case 3: // write(2), at the position or the end

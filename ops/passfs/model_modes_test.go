@@ -41,6 +41,7 @@ func modelModes() []modelMode {
 		{name: "writeback-fewfds", o: Options{MaxFDs: 16, Writeback: true}},
 		{name: "fewfds", o: Options{MaxFDs: 16}},
 		{name: "fewfds-byname", o: Options{MaxFDs: 16}, byName: true},
+		{name: "fewfds-byname-always", o: Options{MaxFDs: 16, Cache: CacheAlways}, byName: true},
 		{name: "always-noplus", o: Options{Cache: CacheAlways}, ko: flags(noplus | protocol.InitParallelDirops)},
 		{name: "plus", ko: flags(protocol.InitReaddirplusAuto)},
 		{name: "never-plus", o: Options{Cache: CacheNever}, ko: flags(protocol.InitReaddirplusAuto)},
