@@ -150,15 +150,8 @@ func (f *File) write(p []byte, off int64) (n int, end int64, err error) {
 		return 0, off, nil
 	}
 	i := f.ino
-	shared := f.direct() && f.open&protocol.FopenParallelDirectWrites != 0 && f.flags&unix.O_APPEND == 0 &&
-		off+int64(len(p)) <= int64(i.attr.Size)
-	if shared { // fuse_dio_wr_exclusive_lock
-		k.rlock(f.c, &i.lock)
-		defer k.runlock(&i.lock)
-	} else {
-		k.lock(f.c, &i.lock)
-		defer k.unlock(&i.lock)
-	}
+	unlock := k.lockWrite(f, len(p), off)
+	defer unlock()
 	if f.flags&unix.O_APPEND != 0 {
 		if e := k.update(f.c, i, f); e != 0 {
 			return 0, off, e
@@ -198,6 +191,9 @@ func (k *Kernel) writeThrough(f *File, p []byte, off int64, direct bool) (int, u
 		in := protocol.WriteIn{Fh: f.fh, Offset: uint64(at), Size: uint32(n), Flags: f.flags}
 		if direct {
 			in.WriteFlags, in.LockOwner = protocol.WriteLockowner, f.c.owner
+		}
+		if k.has(protocol.InitHandleKillprivV2) && f.c.Uid != 0 { // no CAP_FSETID
+			in.WriteFlags |= protocol.WriteKillSuidgid
 		}
 		if !direct {
 			k.lock(f.c, &i.plock)

@@ -18,6 +18,10 @@ type File struct {
 	pos    int64  // of Read and Write
 	dirpos uint64 // cookie of ReadDir
 
+	cached bool // it counts as an open for cached I/O
+	holds  int  // requests with its fh, and mappings
+	late   bool // it is released after those
+
 	owner    uint64 // lock_owner of flock(2)
 	flock    bool   // the server has been asked for one: RELEASE drops it
 	linkable bool   // of O_TMPFILE: it may get a name
@@ -163,6 +167,9 @@ func (k *Kernel) opened(f *File) {
 	}
 	f.d.refs++
 	f.ino.refs++
+	if f.open&protocol.FopenDirectIO == 0 {
+		k.cachedStart(f.c, f)
+	}
 }
 
 // create is fuse_atomic_open with O_CREAT on the negative dentry d.
@@ -255,8 +262,17 @@ func (f *File) Close() error {
 	return errno(e)
 }
 
-// release is fuse_release_common.
+// release is fuse_release_common; who holds f yet puts it off.
 func (k *Kernel) release(f *File) {
+	if f.holds > 0 {
+		f.late = true
+		return
+	}
+	k.releaseNow(f)
+}
+
+func (k *Kernel) releaseNow(f *File) {
+	k.cachedEnd(f)
 	k.sendRelease(f)
 	k.dropLocks(f)
 	delete(k.polls, f.kh)

@@ -24,6 +24,9 @@ type inode struct {
 	btime       *protocol.SxTime
 	locks       []held // of files, where the kernel keeps them itself
 
+	iomode    int  // iocachectr: opens for cached I/O, or minus the shared direct writes under way
+	cacheMode bool // FUSE_I_CACHE_IO_MODE: direct writes are exclusive
+
 	lock  lock // i_rwsem
 	dirop lock // fi->mutex: LOOKUP and READDIR without PARALLEL_DIROPS
 	plock lock // of all pages, where the kernel has one for each
@@ -196,6 +199,12 @@ func (k *Kernel) setattr(cl *Client, i *inode, f *File, in *protocol.SetattrIn) 
 		in.Valid |= protocol.FattrLockowner
 		in.LockOwner = cl.owner
 		i.unstable++
+		if k.has(protocol.InitHandleKillprivV2) && cl.Uid != 0 {
+			in.Valid |= protocol.FattrKillSuidgid
+		}
+	}
+	if k.has(protocol.InitHandleKillprivV2) && !i.dir() && in.Valid&(protocol.FattrUid|protocol.FattrGid) != 0 {
+		in.Valid |= protocol.FattrKillSuidgid
 	}
 	b, e := k.call(cl, &body{op: protocol.OpSetattr, nodeid: i.nodeid, arg: protocol.BytesOf(in)})
 	if size {

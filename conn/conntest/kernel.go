@@ -72,6 +72,8 @@ type Kernel struct {
 
 	queue       []*request
 	forgets     []forget
+	waiting     []*request // background requests above max_background
+	background  int        // those within
 	interrupts  []*request
 	rhythm      int
 	sent        map[uint64]*request
@@ -206,10 +208,12 @@ func (k *Kernel) Params() protocol.Params { return k.params }
 // Conn returns the connection that New serves, nil over a socket.
 func (k *Kernel) Conn() *conn.Conn { return k.conn }
 
-// Advance moves the virtual clock, on which names and attributes expire.
+// Advance moves the virtual clock, on which names and attributes expire, and
+// with it a request_timeout of INIT.
 func (k *Kernel) Advance(d time.Duration) {
 	k.mu.Lock()
 	k.now += int64(d)
+	k.checkTimeout()
 	k.mu.Unlock()
 }
 
@@ -271,6 +275,11 @@ func (k *Kernel) abort() {
 			k.finish(r, nil, unix.ECONNABORTED)
 		}
 		k.sched.offer = nil
+	}
+	waiting := k.waiting
+	k.waiting = nil
+	for _, r := range waiting {
+		k.finish(r, nil, unix.ECONNABORTED)
 	}
 	k.queue, k.forgets, k.interrupts = nil, nil, nil
 	k.cond.Broadcast()

@@ -28,6 +28,11 @@ type request struct {
 	held        bool // answered; the schedule has not let the answer through
 	err         unix.Errno
 	data        []byte // the reply behind its header
+
+	born    int64                    // virtual time
+	end     func([]byte, unix.Errno) // of a background request
+	counted bool                     // among those of max_background
+	timer   *time.Timer
 }
 
 // forget is one entry of the forget list.
@@ -66,7 +71,7 @@ func (k *Kernel) make(cl *Client, b *body) *request {
 		m = append(append(m, s...), 0)
 	}
 	m = append(append(m, b.data...), b.ext...)
-	r := &request{op: b.op, unique: k.unique, nodeid: b.nodeid, cl: cl, msg: m, force: b.force}
+	r := &request{op: b.op, unique: k.unique, nodeid: b.nodeid, cl: cl, msg: m, force: b.force, born: k.now}
 	r.noReply = !protocol.HasReply(b.op)
 	var v bool
 	r.fixed, v = protocol.ReplySize(b.op, &k.params)
@@ -283,11 +288,11 @@ func (k *Kernel) finish(r *request, data []byte, e unix.Errno) {
 	if e == unix.ENOSYS && r.op == protocol.OpInit {
 		k.refused = true
 	}
-	if k.sched != nil && r.cl != nil {
+	if k.sched != nil && (r.cl != nil || r.end != nil) {
 		r.held = true // the schedule says when it is seen
 		k.sched.held = append(k.sched.held, r)
 	} else {
-		r.done = true
+		k.complete(r)
 	}
 	k.cond.Broadcast()
 }

@@ -159,7 +159,7 @@ func (s *schedule) step(k *Kernel) bool {
 		r := s.held[i]
 		s.held = append(s.held[:i], s.held[i+1:]...)
 		s.note("answer "+r.op.String(), r.nodeid)
-		r.held, r.done = false, true
+		k.complete(r)
 	default:
 		one := s.forgets[0]
 		s.forgets = s.forgets[1:]

@@ -23,7 +23,9 @@ type keeper struct {
 	data    []byte
 	writes  []string
 	mtime   uint64
-	foreign bool // a WRITE of the cache came with somebody's ids
+	foreign bool     // a WRITE of the cache came with somebody's ids
+	open    uint32   // FOPEN flags
+	kills   []uint32 // write_flags of each WRITE
 }
 
 func (h *keeper) fill(a *protocol.Attr) {
@@ -64,6 +66,7 @@ func (h *keeper) Serve(r *conn.Request) {
 	case protocol.OpOpen:
 		o := protocol.ViewOf[protocol.OpenOut](r.Out())
 		o.Fh = uint64(r.OpenIn().Flags & unix.O_ACCMODE)
+		o.OpenFlags = h.open
 		_ = r.Reply(16, 0)
 	case protocol.OpRead:
 		in := r.ReadIn()
@@ -83,6 +86,7 @@ func (h *keeper) Serve(r *conn.Request) {
 			return
 		}
 		h.writes = append(h.writes, fmt.Sprint(in.Offset, "+", in.Size))
+		h.kills = append(h.kills, in.WriteFlags)
 		if in.WriteFlags&protocol.WriteCache != 0 && r.Header.Pid|r.Header.Uid != 0 {
 			h.foreign = true
 		}
