@@ -227,6 +227,7 @@ func TestAppend(t *testing.T) {
 		}
 	})
 	t.Run("direct", func(t *testing.T) {
+		needPwritev2(t)
 		w, id := fileWire(t, direct(), "0123")
 		fh := w.mustOpen(id, app)
 		grow(w)

@@ -68,6 +68,9 @@ func modelModes() []modelMode {
 func TestModel(t *testing.T) {
 	for _, mode := range modelModes() {
 		t.Run(mode.name, func(t *testing.T) {
+			if mode.o.DirectIO || mode.o.Cache == CacheNever || mode.o.Cache == CacheMetadata {
+				needPwritev2(t) // O_APPEND past the page cache
+			}
 			t.Parallel() // most of the time is waiting for the other side
 			randomly(t, 1, func(t *testing.T, rng *rand.Rand) {
 				steps := 400

@@ -13,11 +13,18 @@ import (
 // pkg is the only package that promises to build everywhere.
 const pkg = "../../protocol"
 
+// linux are the others, which TestRunLinux runs.
+var linux = []string{"sg", "aio", "conn", "conn/conntest", "ops", "ops/passfs"}
+
 // TestMain opens every file that the tests depend on. `go test` remembers a result
 // until a file that the test opened changes, and does not see what the go commands
 // below open.
 func TestMain(m *testing.M) {
-	for _, dir := range []string{pkg, "../testdata"} {
+	dirs := []string{pkg, "../testdata"}
+	for _, p := range linux {
+		dirs = append(dirs, filepath.Join("../..", p))
+	}
+	for _, dir := range dirs {
 		err := filepath.WalkDir(dir, func(path string, e os.DirEntry, err error) error {
 			if err == nil && e.Type().IsRegular() {
 				_, err = os.ReadFile(path)
