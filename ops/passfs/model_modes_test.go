@@ -73,7 +73,10 @@ func TestModel(t *testing.T) {
 			}
 			t.Parallel() // most of the time is waiting for the other side
 			randomly(t, 1, func(t *testing.T, rng *rand.Rand) {
-				steps := 400
+				steps := 250
+				if mode.byName {
+					steps = 1500 // until more is known than descriptors are for
+				}
 				if mode.long || os.Getenv("FUSEWIRE_LONG") != "" {
 					steps = 10000
 				}

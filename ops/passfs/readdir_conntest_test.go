@@ -307,7 +307,7 @@ func (l *listing) run(room int) {
 	}
 	readers := []*reader{{l.open(), l.start(), l.now}, {l.open(), l.start(), l.now}}
 	var marks []*place
-	for range 500 {
+	for range 350 {
 		r := readers[l.rng.IntN(len(readers))]
 		for range l.rng.IntN(3) {
 			l.change()
