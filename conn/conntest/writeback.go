@@ -145,6 +145,10 @@ func (k *Kernel) writeRun(cl *Client, i *inode) unix.Errno {
 	data = data[:min(int64(len(data)), int64(i.attr.Size)-off)]
 	in := protocol.WriteIn{Fh: i.users[0].fh, Offset: uint64(off), Size: uint32(len(data)), WriteFlags: protocol.WriteCache}
 	b, e := k.call(cl, &body{op: protocol.OpWrite, nodeid: i.nodeid, arg: protocol.BytesOf(&in), data: data, force: true, nobody: true})
+	if e == unix.EBADF || e == unix.EACCES || e == unix.EPERM {
+		k.report(&request{op: protocol.OpWrite, nodeid: i.nodeid}, 0, e.Error()+" for a WRITE of the page cache: the handle is of any writer, the ids are nobody's",
+			"the data is lost; fsync(2) and close(2) say so")
+	}
 	if e != 0 {
 		return e
 	}
