@@ -65,11 +65,7 @@ func (f *File) ReadAt(p []byte, off int64) (int, error) {
 		return 0, nil
 	}
 	if f.direct() {
-		if k.ownsSize(f.ino) {
-			if e := k.writeBack(f.c, f.ino); e != 0 {
-				return 0, e
-			}
-		}
+		k.writeRange(f.c, f.ino, off/int64(k.page), (off+int64(len(p))-1)/int64(k.page))
 		n, e := k.directRead(f, p, off)
 		return n, errno(e)
 	}
@@ -150,26 +146,45 @@ func (f *File) write(p []byte, off int64) (n int, end int64, err error) {
 		return 0, off, nil
 	}
 	i := f.ino
+	cached := f.open&protocol.FopenDirectIO == 0
+	back := false // fuse_cache_write_iter
+	if cached && k.ownsSize(i) {
+		if !i.partial {
+			if e := k.update(f.c, i, f); e != 0 {
+				return 0, off, e
+			}
+		}
+		back = !k.has(protocol.InitHandleKillprivV2) || !f.c.dropsSuid(i)
+	}
 	unlock := k.lockWrite(f, len(p), off)
 	defer unlock()
-	if f.flags&unix.O_APPEND != 0 {
-		if e := k.update(f.c, i, f); e != 0 {
-			return 0, off, e
-		}
+	if f.flags&unix.O_APPEND != 0 { // as the kernel knows the size, even if it is old
 		off = int64(i.attr.Size)
 	}
 	var e unix.Errno
-	if k.ownsSize(i) && !f.direct() {
-		n, e = k.writeCached(f, p, off)
-		return n, off + int64(n), errno(e)
-	}
-	if k.ownsSize(i) {
-		if e = k.writeBack(f.c, i); e != 0 {
-			return 0, off, e
+	switch {
+	case f.direct():
+		if cached && k.ownsSize(i) {
+			k.stampTimes(i)
 		}
+		k.writeRange(f.c, i, off/int64(k.page), (off+int64(len(p))-1)/int64(k.page))
+		n, e = k.writeThrough(f, p, off, true)
+	case back:
+		n, e = k.writeCached(f, p, off)
+	default:
+		if k.ownsSize(i) {
+			k.stampTimes(i)
+		}
+		n, e = k.writeThrough(f, p, off, false)
 	}
-	n, e = k.writeThrough(f, p, off, f.direct())
 	return n, off + int64(n), errno(e)
+}
+
+// dropsSuid is fs/attr.c: setattr_should_drop_suidgid: a write of c clears bits
+// of the mode, so that it must not wait in the cache.
+func (c *Client) dropsSuid(i *inode) bool {
+	m := i.attr.Mode
+	return c.Uid != 0 && (m&unix.S_ISUID != 0 || m&unix.S_ISGID != 0 && (m&unix.S_IXGRP != 0 || !c.member(i.attr.Gid)))
 }
 
 // writeThrough is fuse_perform_write, or fuse_direct_io: one WRITE after the
@@ -197,6 +212,8 @@ func (k *Kernel) writeThrough(f *File, p []byte, off int64, direct bool) (int, u
 		}
 		if !direct {
 			k.lock(f.c, &i.plock)
+			first, last := at/int64(k.page), (at+int64(n)-1)/int64(k.page)
+			k.wait(f.c, func() bool { return !i.writing(first, last) })
 		}
 		b, e := k.call(f.c, &body{op: protocol.OpWrite, nodeid: i.nodeid, arg: protocol.BytesOf(&in), data: p[done : done+n]})
 		wrote := 0
@@ -214,7 +231,7 @@ func (k *Kernel) writeThrough(f *File, p []byte, off int64, direct bool) (int, u
 			k.wrotePages(i, p[done:done+wrote], at, n)
 			k.unlock(&i.plock)
 		}
-		i.until = 0 // fuse_write_update_attr: times
+		i.until, i.partial = 0, i.partial || k.now < i.until // fuse_write_update_attr: times
 		if wrote > 0 {
 			i.attr.Size = max(i.attr.Size, uint64(at)+uint64(wrote))
 			k.attrs++

@@ -83,23 +83,9 @@ func (k *Kernel) fallocate(f *File, mode uint32, off, length int64) unix.Errno {
 // grown is fuse_write_update_attr: what was written ends at end.
 func (k *Kernel) grown(i *inode, end uint64) {
 	i.attr.Size = max(i.attr.Size, end)
-	i.until = 0
+	i.until, i.partial = 0, i.partial || k.now < i.until
 	k.attrs++
 	i.version = k.attrs
-}
-
-// flushPages writes back dirty pages, but not the times (fuse_writeback_range).
-func (k *Kernel) flushPages(cl *Client, i *inode) unix.Errno {
-	var first unix.Errno
-	for len(i.dirty) > 0 && len(i.users) > 0 && !i.bad {
-		k.lock(cl, &i.plock)
-		e := k.writeRun(cl, i)
-		k.unlock(&i.plock)
-		if e != 0 && first == 0 {
-			first = e
-		}
-	}
-	return first
 }
 
 // zeroPages is truncate_pagecache_range: pages from start to end go, and what is

@@ -244,7 +244,7 @@ func (f *File) Close() error {
 	}
 	f.closed = true
 	var e unix.Errno
-	if k.ownsSize(f.ino) {
+	if f.ino.reg() && (f.open&protocol.FopenNoflush == 0 || k.has(protocol.InitWritebackCache)) {
 		if e = k.writeBack(f.c, f.ino); e == 0 {
 			e = f.ino.wbErr
 		}
@@ -264,6 +264,8 @@ func (f *File) Close() error {
 
 // release is fuse_release_common; who holds f yet puts it off.
 func (k *Kernel) release(f *File) {
+	k.cachedEnd(f)
+	f.ino.users = without(f.ino.users, f)
 	if f.holds > 0 {
 		f.late = true
 		return
@@ -272,11 +274,9 @@ func (k *Kernel) release(f *File) {
 }
 
 func (k *Kernel) releaseNow(f *File) {
-	k.cachedEnd(f)
 	k.sendRelease(f)
 	k.dropLocks(f)
 	delete(k.polls, f.kh)
-	f.ino.users = without(f.ino.users, f)
 	k.dput(f.d)
 	k.iput(f.ino)
 }
@@ -362,7 +362,7 @@ func (f *File) Fsync(data bool) error {
 	if data {
 		in.FsyncFlags = protocol.FsyncFdatasync
 	}
-	if k.ownsSize(f.ino) {
+	if f.ino.reg() {
 		e := k.writeBack(f.c, f.ino)
 		if e == 0 {
 			e = f.ino.wbErr

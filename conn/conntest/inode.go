@@ -16,6 +16,7 @@ type inode struct {
 	until       int64  // attr is good before this time
 	version     uint64 // attr_version of the last change
 	unstable    int    // FUSE_I_SIZE_UNSTABLE: sizes of the server's are ignored
+	partial     bool   // FUSE_STATX_MODSIZE only is out of date (inval_mask)
 	bad         bool   // fuse_make_bad: EIO
 	refs        int    // dentries and open files
 	removed     bool   // S_DEAD: a directory that is gone
@@ -27,15 +28,17 @@ type inode struct {
 	iomode    int  // iocachectr: opens for cached I/O, or minus the shared direct writes under way
 	cacheMode bool // FUSE_I_CACHE_IO_MODE: direct writes are exclusive
 
-	lock  lock // i_rwsem
-	dirop lock // fi->mutex: LOOKUP and READDIR without PARALLEL_DIROPS
-	plock lock // of all pages, where the kernel has one for each
-	pages map[int64][]byte
-	dirty map[int64]bool // pages to be written back
-	stamp bool           // times of ours, to be sent
-	wbErr unix.Errno     // of write-back, told once
-	users []*File        // those that can write
-	drops uint64         // times that pages were dropped: a READ in flight is older
+	lock    lock // i_rwsem
+	dirop   lock // fi->mutex: LOOKUP and READDIR without PARALLEL_DIROPS
+	plock   lock // of all pages, where the kernel has one for each
+	pages   map[int64][]byte
+	dirty   map[int64]bool // pages to be written back
+	stamp   bool           // times of ours, to be sent
+	wbErr   unix.Errno     // of write-back, told once
+	users   []*File        // those that can write
+	flights []*flight      // WRITEs of the page cache
+	nowrite int            // FUSE_NOWRITE: they are queued
+	drops   uint64         // times that pages were dropped: a READ in flight is older
 }
 
 func (k *Kernel) newInode(nodeid, gen uint64) *inode {
@@ -100,7 +103,7 @@ func (k *Kernel) change(i *inode, a *protocol.Attr, until int64, version uint64)
 		i.attr.Mtime, i.attr.Mtimensec = old.Mtime, old.Mtimensec
 		i.attr.Ctime, i.attr.Ctimensec = old.Ctime, old.Ctimensec
 	}
-	i.until = until
+	i.until, i.partial = until, false
 	k.attrs++
 	i.version = k.attrs
 	if !i.reg() || k.ownsSize(i) {
@@ -192,10 +195,10 @@ func (k *Kernel) setattr(cl *Client, i *inode, f *File, in *protocol.SetattrIn) 
 		} else if e := k.writeBack(cl, i); e != 0 {
 			return e
 		}
-		k.lock(cl, &i.plock) // fuse_set_nowrite
-		defer k.unlock(&i.plock)
 	}
 	if size {
+		k.setNowrite(cl, i)
+		defer k.releaseNowrite(i)
 		in.Valid |= protocol.FattrLockowner
 		in.LockOwner = cl.owner
 		i.unstable++

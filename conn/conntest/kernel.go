@@ -33,6 +33,10 @@ type Options struct {
 	// READ that ends before the end of the file is a violation.
 	Shared bool
 
+	// DirtyLimit is how many dirty pages of a file begin its write-back; 0: only
+	// fsync, close and Writeback do.
+	DirtyLimit int
+
 	// Lose chooses requests whose reply is refused with ENOENT, as when the
 	// kernel has given them up; their callers get ECONNABORTED.
 	Lose func(op protocol.Opcode, nodeid uint64) bool

@@ -31,7 +31,9 @@ func (k *Kernel) truncatePages(i *inode, size uint64) {
 func (k *Kernel) dropPages(i *inode, off, n int64) {
 	i.drops++
 	for p := off / int64(k.page); p*int64(k.page) < off+n; p++ {
-		delete(i.pages, p)
+		if !i.dirty[p] { // else it was dirtied meanwhile, and stays
+			delete(i.pages, p)
+		}
 	}
 }
 
@@ -44,7 +46,9 @@ func (k *Kernel) wrotePages(i *inode, data []byte, off int64, asked int) {
 		n := min(page-at%page, int64(asked)-done)
 		switch p := i.pages[at/page]; {
 		case done+n > int64(len(data)):
-			delete(i.pages, at/page)
+			if !i.dirty[at/page] {
+				delete(i.pages, at/page)
+			}
 		case p != nil:
 			copy(p[at%page:], data[done:done+n])
 		case n == page:

@@ -24,6 +24,7 @@ type keeper struct {
 	writes  []string
 	mtime   uint64
 	foreign bool     // a WRITE of the cache came with somebody's ids
+	mode    uint32   // of f, if not 0
 	open    uint32   // FOPEN flags
 	kills   []uint32 // write_flags of each WRITE
 }
@@ -31,6 +32,9 @@ type keeper struct {
 func (h *keeper) fill(a *protocol.Attr) {
 	if a.Mode&unix.S_IFMT == unix.S_IFREG {
 		a.Size, a.Mtime = uint64(len(h.data)), h.mtime
+		if h.mode != 0 {
+			a.Mode = unix.S_IFREG | h.mode
+		}
 	}
 }
 
