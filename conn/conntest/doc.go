@@ -16,12 +16,13 @@
 // would have done; Unmount returns them all.
 //
 // Data is written through, written back (flag WRITEBACK_CACHE), or direct where
-// the server says so. Interrupts, lost
-// replies, notifications, resends and aborts are there to be provoked; Run lets
-// several clients race in an order that a seed decides, and that repeats.
+// the server says so. Interrupts, lost replies, notifications, resends and
+// aborts are there to be provoked; Run lets several clients race in an order that
+// a seed decides, and that repeats. Audit compares counts of lookups.
 //
 // Where a real kernel behaves otherwise, it is right and this package is wrong.
 // Known simplifications: pages are locked by the file, not one by one; there is
-// no readahead beyond what is asked for; access control lists are not looked at; pages are written back by fsync and close only, one WRITE
+// no readahead beyond what is asked for; access control lists are not looked at;
+// pages are written back by fsync, close, syncfs and INVAL_INODE only, one WRITE
 // after the other; there is no mmap, ASYNC_DIO, DAX, io_uring or passthrough.
 package conntest

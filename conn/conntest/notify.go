@@ -84,6 +84,16 @@ func (k *Kernel) invalInode(in *protocol.NotifyInvalInodeOut) unix.Errno {
 	i.until = 0
 	k.attrs++
 	i.version = k.attrs
+	if in.Off >= 0 && k.ownsSize(i) {
+		// invalidate_inode_pages2_range launders what is dirty: the server's
+		// write(2) waits for its own answers to WRITEs.
+		i.refs++
+		e := k.flushPages(&Client{k: k}, i)
+		k.iput(i)
+		if e != 0 {
+			i.wbErr = e
+		}
+	}
 	switch {
 	case in.Off < 0:
 	case in.Len <= 0 || in.Off > 1<<62 || in.Len > 1<<62:

@@ -157,3 +157,22 @@ func TestDeleteInUse(t *testing.T) {
 		t.Error(a, err)
 	}
 }
+
+// TestInvalDirty is INVAL_INODE of what is not written back yet: the WRITE comes
+// before the notification has been taken.
+func TestInvalDirty(t *testing.T) {
+	h := &robot{}
+	o := options(conntest.Options{})
+	o.Conn.Want |= protocol.InitWritebackCache
+	k := robotKernel(t, h, *o, "")
+	f := open(t, k.Process(0, 0), "/f", unix.O_RDWR)
+	if _, err := f.WriteAt(make([]byte, unix.Getpagesize()), 0); err != nil {
+		t.Fatal(err)
+	}
+	check(t, k.Conn().NotifyInvalInode(3, -1, 0))
+	if k.Count(protocol.OpWrite) != 0 {
+		t.Error("written for attributes only")
+	}
+	check(t, k.Conn().NotifyInvalInode(3, 0, 0))
+	one(t, h, protocol.OpWrite, "nodeid=3", "write_flags=CACHE", "pid=0")
+}
