@@ -84,11 +84,8 @@ func (f *File) fileattr(cmd uint32, arg []byte) unix.Errno {
 	} else if e == 0 && out.Result > 0 {
 		k.report(&request{op: b.op, nodeid: b.nodeid}, 0, fmt.Sprintf("a result of %d for flags of an inode", out.Result), "it is taken for success")
 	}
-	if e == unix.ENOTTY && k.o.Minor >= 45 {
-		e = unix.EOPNOTSUPP // of file_getattr(2); ioctl(2) says ENOTTY
-	}
-	if e == unix.EOPNOTSUPP {
-		e = unix.ENOTTY
+	if e == unix.EOPNOTSUPP && k.o.Minor >= 45 {
+		e = unix.ENOTTY // what file_getattr(2) calls EOPNOTSUPP
 	}
 	copy(arg, data)
 	return e
