@@ -39,7 +39,7 @@ func (f *File) Read(p []byte) (int, error) {
 
 // Write is write(2): at the file position, or with O_APPEND at the end.
 func (f *File) Write(p []byte) (int, error) {
-	n, end, err := f.write(p, f.pos)
+	n, end, err := f.write(p, f.pos, nil)
 	f.pos = end
 	return n, err
 }
@@ -48,7 +48,9 @@ func (f *File) Write(p []byte) (int, error) {
 func (f *File) SeekTo(pos int64) { f.pos = pos }
 
 // ReadAt is pread(2): at the end of the file it returns 0 and no error.
-func (f *File) ReadAt(p []byte, off int64) (int, error) {
+func (f *File) ReadAt(p []byte, off int64) (int, error) { return f.readAt(p, off, nil) }
+
+func (f *File) readAt(p []byte, off int64, a *AIO) (int, error) {
 	k := f.c.k
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -64,9 +66,16 @@ func (f *File) ReadAt(p []byte, off int64) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
-	if f.direct() {
-		k.writeRange(f.c, f.ino, off/int64(k.page), (off+int64(len(p))-1)/int64(k.page))
-		n, e := k.directRead(f, p, off)
+	first, last := off/int64(k.page), (off+int64(len(p))-1)/int64(k.page)
+	if f.open&protocol.FopenDirectIO != 0 { // fuse_direct_read_iter
+		k.writeRange(f.c, f.ino, first, last)
+		var n int
+		var e unix.Errno
+		if a != nil && f.flags&unix.O_DIRECT != 0 {
+			n, e = k.directIO(f, p, off, false, a)
+		} else {
+			n, e = k.directRead(f, p, off)
+		}
 		return n, errno(e)
 	}
 	// fuse_cache_read_iter
@@ -76,8 +85,19 @@ func (f *File) ReadAt(p []byte, off int64) (int, error) {
 			return 0, e
 		}
 	}
-	n, e := k.cachedRead(f, p, off)
-	return n, errno(e)
+	n := 0
+	if f.flags&unix.O_DIRECT != 0 { // generic_file_read_iter
+		k.writeRange(f.c, i, first, last)
+		var e unix.Errno
+		if n, e = k.directIO(f, p, off, false, a); e != 0 || n == len(p) {
+			return n, errno(e)
+		}
+	}
+	m, e := k.cachedRead(f, p[n:], off+int64(n))
+	if n > 0 {
+		e = 0
+	}
+	return n + m, errno(e)
 }
 
 // sendRead is one READ, flagged as a direct one if owner is set.
@@ -91,6 +111,9 @@ func (k *Kernel) sendRead(f *File, off int64, size int, owner bool) ([]byte, uni
 
 // short complains about a READ that ended before the end of the file.
 func (k *Kernel) short(f *File, off int64, asked, got int, size uint64, effect string) {
+	if i := f.ino; k.ownsSize(i) && len(i.dirty)+len(i.flights) > 0 {
+		return // what makes the file as long has not been sent
+	}
 	if k.o.Shared || got >= asked || uint64(off)+uint64(got) >= size {
 		return
 	}
@@ -102,7 +125,7 @@ func (k *Kernel) short(f *File, off int64, asked, got int, size uint64, effect s
 func (k *Kernel) directRead(f *File, p []byte, off int64) (int, unix.Errno) {
 	done := 0
 	for done < len(p) {
-		n := min(len(p)-done, k.maxRead())
+		n := min(len(p)-done, k.directMax(false, done))
 		size, version := f.ino.attr.Size, f.ino.version
 		b, e := k.sendRead(f, off+int64(done), n, true)
 		if e != 0 {
@@ -125,11 +148,11 @@ func (k *Kernel) directRead(f *File, p []byte, off int64) (int, unix.Errno) {
 
 // WriteAt is pwrite(2); with O_APPEND, as on Linux, at the end all the same.
 func (f *File) WriteAt(p []byte, off int64) (int, error) {
-	n, _, err := f.write(p, off)
+	n, _, err := f.write(p, off, nil)
 	return n, err
 }
 
-func (f *File) write(p []byte, off int64) (n int, end int64, err error) {
+func (f *File) write(p []byte, off int64, a *AIO) (n int, end int64, err error) {
 	k := f.c.k
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -168,7 +191,13 @@ func (f *File) write(p []byte, off int64) (n int, end int64, err error) {
 			k.stampTimes(i)
 		}
 		k.writeRange(f.c, i, off/int64(k.page), (off+int64(len(p))-1)/int64(k.page))
-		n, e = k.writeThrough(f, p, off, true)
+		if !cached && (a == nil || f.flags&unix.O_DIRECT == 0) { // fuse_direct_write_iter
+			n, e = k.writeThrough(f, p, off, true)
+			break
+		}
+		k.dropPages(i, off, int64(len(p)))
+		n, e = k.directIO(f, p, off, true, a)
+		k.dropPages(i, off, int64(len(p)))
 	case back:
 		n, e = k.writeCached(f, p, off)
 	default:
@@ -198,9 +227,9 @@ func (k *Kernel) writeThrough(f *File, p []byte, off int64, direct bool) (int, u
 	done := 0
 	for done < len(p) {
 		at := off + int64(done)
-		n := k.maxSend()
+		n := k.directMax(true, done)
 		if !direct { // whole pages, but for the ends
-			n = min(n, k.maxSend()/k.page*k.page-int(at%int64(k.page)))
+			n = k.maxSend()/k.page*k.page - int(at%int64(k.page))
 		}
 		n = min(n, len(p)-done)
 		in := protocol.WriteIn{Fh: f.fh, Offset: uint64(at), Size: uint32(n), Flags: f.flags}

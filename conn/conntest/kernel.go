@@ -33,6 +33,10 @@ type Options struct {
 	// READ that ends before the end of the file is a violation.
 	Shared bool
 
+	// BufferOffset is how far behind a page boundary the buffers of direct I/O
+	// begin: one that is not aligned has a page more to be split by.
+	BufferOffset int
+
 	// DirtyLimit is how many dirty pages of a file begin its write-back; 0: only
 	// fsync, close and Writeback do.
 	DirtyLimit int
