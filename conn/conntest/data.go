@@ -240,7 +240,7 @@ func (k *Kernel) writeThrough(f *File, p []byte, off int64, direct bool) (int, u
 			in.WriteFlags |= protocol.WriteKillSuidgid
 		}
 		if !direct {
-			k.lock(f.c, &i.plock)
+			k.lockPages(f.c, i)
 			first, last := at/int64(k.page), (at+int64(n)-1)/int64(k.page)
 			k.wait(f.c, func() bool { return !i.writing(first, last) })
 		}

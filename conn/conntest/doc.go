@@ -21,8 +21,11 @@
 // a seed decides, and that repeats. Audit compares counts of lookups.
 //
 // Where a real kernel behaves otherwise, it is right and this package is wrong.
-// Known simplifications: pages are locked by the file, not one by one; there is
-// no readahead beyond what is asked for; access control lists are not looked at;
-// pages are written back by fsync, close, syncfs and INVAL_INODE only, one WRITE
-// after the other; there is no mmap, ASYNC_DIO, DAX, io_uring or passthrough.
+// Known simplifications: pages are locked by the file, not one by one; readahead
+// has windows of one size (Options.Readahead) and is off by default; the flusher
+// runs when Kernel.Writeback or Options.DirtyLimit say so, not by time; a WRITE
+// of the page cache has the data of when it was queued; buffers of direct I/O are
+// aligned as Options.BufferOffset says, wherever they are; security.capability
+// is not asked for before writes; access control lists are not looked at; there is no
+// DAX, io_uring or passthrough.
 package conntest

@@ -28,6 +28,11 @@ func (h *slow) Serve(r *conn.Request) {
 	if r.Op() != protocol.OpRead {
 		h.mu.Lock()
 		defer h.mu.Unlock()
+		if r.Op() == protocol.OpOpen {
+			protocol.ViewOf[protocol.OpenOut](r.Out()).OpenFlags = protocol.FopenDirectIO
+			_ = r.Reply(16, 0)
+			return
+		}
 		h.clerk.Serve(r)
 		return
 	}
@@ -54,6 +59,7 @@ func (h *slow) Serve(r *conn.Request) {
 func slowKernel(t *testing.T, h *slow) (*conntest.Kernel, *conntest.Client, *conntest.File) {
 	t.Helper()
 	// Without ASYNC_DIO: who waits for the parts of one read gets no signals.
+	// FOPEN_DIRECT_IO, because other reads may be after a GETATTR.
 	k, err := conntest.New(h, options(conntest.Options{Shared: true, Flags: conntest.AllFlags &^ protocol.InitAsyncDio}))
 	check(t, err)
 	c := k.Process(0, 0)

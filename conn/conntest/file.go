@@ -21,6 +21,9 @@ type File struct {
 	cached bool // it counts as an open for cached I/O
 	holds  int  // requests with its fh, and mappings
 	late   bool // it is released after those
+	maps   int  // mappings, which keep it open
+
+	mark, window, behind int64 // pages: readahead begins the next window, that begins, a read ended
 
 	owner    uint64 // lock_owner of flock(2)
 	flock    bool   // the server has been asked for one: RELEASE drops it
@@ -258,7 +261,9 @@ func (f *File) Close() error {
 			e = 0
 		}
 	}
-	k.release(f)
+	if f.maps == 0 {
+		k.release(f)
+	}
 	return errno(e)
 }
 
@@ -354,6 +359,11 @@ func (f *File) Fsync(data bool) error {
 	if f.closed {
 		return unix.EBADF
 	}
+	return errno(k.fsync(f, data))
+}
+
+// fsync is fuse_fsync and fuse_dir_fsync.
+func (k *Kernel) fsync(f *File, data bool) unix.Errno {
 	op := protocol.OpFsync
 	if f.ino.dir() {
 		op = protocol.OpFsyncdir
@@ -373,12 +383,12 @@ func (f *File) Fsync(data bool) error {
 		}
 	}
 	if k.no[op] {
-		return nil
+		return 0
 	}
 	_, e := k.call(f.c, &body{op: op, nodeid: f.ino.nodeid, arg: protocol.BytesOf(&in)})
 	if e == unix.ENOSYS {
 		k.no[op] = true
-		return nil
+		return 0
 	}
-	return errno(e)
+	return e
 }

@@ -16,7 +16,7 @@ func (k *Kernel) Writeback() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for _, id := range k.ids() {
-		if i := k.inodes[id]; i != nil && !i.plock.w {
+		if i := k.inodes[id]; i != nil && !i.plock.w && len(i.reads) == 0 {
 			k.startWrites(i, 0, math.MaxInt64)
 		}
 	}
@@ -119,7 +119,7 @@ func (k *Kernel) landed(i *inode, w *flight) {
 // pages under write-back are waited for before they are written again.
 func (k *Kernel) writeRange(cl *Client, i *inode, first, last int64) {
 	for again := true; again && len(i.dirty) > 0; {
-		k.lock(cl, &i.plock)
+		k.lockPages(cl, i)
 		again = k.startWrites(i, first, last)
 		k.unlock(&i.plock)
 		if again {

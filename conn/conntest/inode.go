@@ -36,6 +36,7 @@ type inode struct {
 	stamp   bool           // times of ours, to be sent
 	wbErr   unix.Errno     // of write-back, told once
 	users   []*File        // those that can write
+	reads   []*flightIn    // READs into the page cache nobody waits for
 	flights []*flight      // WRITEs of the page cache
 	nowrite int            // FUSE_NOWRITE: they are queued
 	drops   uint64         // times that pages were dropped: a READ in flight is older

@@ -33,6 +33,10 @@ type Options struct {
 	// READ that ends before the end of the file is a violation.
 	Shared bool
 
+	// Readahead is the window of cached reads that go on, in pages; 0: what is
+	// asked for is read, and no more.
+	Readahead int
+
 	// BufferOffset is how far behind a page boundary the buffers of direct I/O
 	// begin: one that is not aligned has a page more to be split by.
 	BufferOffset int

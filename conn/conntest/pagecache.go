@@ -67,6 +67,7 @@ func (k *Kernel) cachedRead(f *File, p []byte, off int64) (int, unix.Errno) {
 		if at >= int64(i.attr.Size) {
 			break
 		}
+		k.ahead(f, at/page, (off+int64(len(p))-1)/page)
 		b := i.pages[at/page]
 		if b == nil {
 			if e := k.fill(f, at/page, (off+int64(len(p))-1)/page); e != 0 {
@@ -91,10 +92,14 @@ func (k *Kernel) cachedRead(f *File, p []byte, off int64) (int, unix.Errno) {
 // fill reads the missing pages from first on, up to last, in one READ.
 func (k *Kernel) fill(f *File, first, last int64) unix.Errno {
 	i, page := f.ino, int64(k.page)
-	k.lock(f.c, &i.plock)
+	k.lockPages(f.c, i)
 	defer k.unlock(&i.plock)
 	if i.pages[first] != nil || first*page >= int64(i.attr.Size) {
 		return 0 // meanwhile
+	}
+	k.wait(f.c, func() bool { return !i.writing(first, last) }) // the server has old data yet
+	if i.pages[first] != nil {
+		return 0
 	}
 	n := int64(1)
 	for n < int64(max(1, k.maxRead()/k.page)) && first+n <= last && (first+n)*page < int64(i.attr.Size) && i.pages[first+n] == nil {
@@ -109,6 +114,15 @@ func (k *Kernel) fill(f *File, first, last int64) unix.Errno {
 	if drops != i.drops {
 		return 0 // pages that went while they were being read: once more
 	}
+	k.filled(f, first, n, b, size, version)
+	return 0
+}
+
+// filled puts what a READ of n pages has brought into the cache. size and
+// version are of when it was sent.
+func (k *Kernel) filled(f *File, first, n int64, b []byte, size, version uint64) {
+	i, page := f.ino, int64(k.page)
+	off := first * page
 	if int64(len(b)) < n*page && i.version == version && !k.ownsSize(i) { // else a hole
 		k.short(f, off, int(n*page), len(b), size, "the rest reads as zeros, and the file as shorter")
 		// fuse_short_read, fuse_read_update_size
@@ -128,5 +142,4 @@ func (k *Kernel) fill(f *File, first, last int64) unix.Errno {
 		}
 		i.pages[first+j] = p
 	}
-	return 0
 }

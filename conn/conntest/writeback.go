@@ -56,7 +56,7 @@ func without(l []*File, f *File) []*File {
 func (k *Kernel) writeCached(f *File, p []byte, off int64) (int, unix.Errno) {
 	i, page := f.ino, int64(k.page)
 	defer k.balanceDirty(f.c, i)
-	k.lock(f.c, &i.plock)
+	k.lockPages(f.c, i)
 	defer k.unlock(&i.plock)
 	done := 0
 	for done < len(p) {
@@ -67,6 +67,7 @@ func (k *Kernel) writeCached(f *File, p []byte, off int64) (int, unix.Errno) {
 			b = make([]byte, page)
 			start := at / page * page
 			if int64(n) < page && start < int64(i.attr.Size) {
+				k.wait(f.c, func() bool { return !i.writing(at/page, at/page) })
 				data, e := k.sendRead(f, start, int(page), false)
 				if e != 0 {
 					if f.flags&unix.O_ACCMODE == unix.O_WRONLY {
