@@ -61,7 +61,7 @@ func TestSplit(t *testing.T) {
 		want   string
 	}{
 		{"direct", true, conntest.Options{}, "[W100+65536 W65636+65536 W131172+65536 W196708+3392 R100+65536 R65636+65536 R131172+65536 R196708+3392]"},
-		{"cached", false, conntest.Options{}, "[W100+65436 W65536+65536 W131072+65536 W196608+3492 R0+65536 R65536+65536 R131072+65536 R196608+4096]"},
+		{"cached", false, conntest.Options{}, "[W100+3996 W4096+65536 W69632+65536 W135168+64932 R0+65536 R65536+65536 R131072+65536 R196608+4096]"},
 		{"small pages", false, conntest.Options{MaxPages: 2}, ""},
 		{"max_read", true, conntest.Options{MaxRead: 100000}, ""},
 	} {

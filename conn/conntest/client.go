@@ -101,7 +101,7 @@ func (c *Client) stat(path string, follow bool) (protocol.Attr, error) {
 		return protocol.Attr{}, e
 	}
 	defer k.dput(d)
-	if e := k.update(c, d.ino, nil); e != 0 {
+	if e := k.update(c, d.ino, nil, invalAll); e != 0 {
 		return protocol.Attr{}, e
 	}
 	return d.ino.attr, nil
@@ -140,14 +140,14 @@ func (c *Client) Readlink(path string) (string, error) {
 
 // Chmod is chmod(2).
 func (c *Client) Chmod(path string, mode uint32) error {
-	return c.setattr(path, func(i *inode, in *protocol.SetattrIn) {
+	return c.setattr(path, true, false, func(i *inode, in *protocol.SetattrIn) {
 		in.Valid, in.Mode = protocol.FattrMode, i.attr.Mode&unix.S_IFMT|mode&0o7777
 	})
 }
 
 // Chown is lchown(2); ^uint32(0) leaves an id as it is.
 func (c *Client) Chown(path string, uid, gid uint32) error {
-	return c.setattr(path, func(_ *inode, in *protocol.SetattrIn) {
+	return c.setattr(path, false, true, func(_ *inode, in *protocol.SetattrIn) {
 		if uid != ^uint32(0) {
 			in.Valid, in.Uid = in.Valid|protocol.FattrUid, uid
 		}
@@ -157,9 +157,9 @@ func (c *Client) Chown(path string, uid, gid uint32) error {
 	})
 }
 
-// Utimes is utimensat(2), times in nanoseconds since the epoch.
+// Utimes is utimensat(2), links not followed, times in nanoseconds since the epoch.
 func (c *Client) Utimes(path string, atime, mtime int64) error {
-	return c.setattr(path, func(_ *inode, in *protocol.SetattrIn) {
+	return c.setattr(path, false, false, func(_ *inode, in *protocol.SetattrIn) {
 		in.Valid = protocol.FattrAtime | protocol.FattrMtime
 		in.Atime, in.Atimensec = uint64(atime/1e9), uint32(atime%1e9)
 		in.Mtime, in.Mtimensec = uint64(mtime/1e9), uint32(mtime%1e9)
@@ -187,14 +187,17 @@ func (c *Client) Truncate(path string, size uint64) error {
 	}
 	k.lock(c, &d.ino.lock)
 	defer k.unlock(&d.ino.lock)
+	if e := k.needKillpriv(c, d.ino, false); e != 0 {
+		return e
+	}
 	return errno(k.setattr(c, d.ino, nil, &protocol.SetattrIn{Valid: protocol.FattrSize, Size: size}))
 }
 
-func (c *Client) setattr(path string, fill func(*inode, *protocol.SetattrIn)) error {
+func (c *Client) setattr(path string, follow, chown bool, fill func(*inode, *protocol.SetattrIn)) error {
 	k := c.k
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	d, e := k.find(c, path, false)
+	d, e := k.find(c, path, follow)
 	if e != 0 {
 		return e
 	}
@@ -206,7 +209,16 @@ func (c *Client) setattr(path string, fill func(*inode, *protocol.SetattrIn)) er
 	if k.checks() && !c.mayChange(d.ino, &in) {
 		return unix.EPERM
 	}
-	return errno(k.setattr(c, d.ino, nil, &in))
+	if chown && !d.ino.dir() {
+		if e := k.chownFirst(c, d.ino, &in); e != 0 {
+			return e
+		}
+	}
+	e = k.setattr(c, d.ino, nil, &in)
+	if e == 0 && d.ino.dir() && in.Valid&protocol.FattrMode != 0 {
+		d.until = 0 // fuse_setattr: who may enter has changed
+	}
+	return errno(e)
 }
 
 // Statfs is statfs(2).

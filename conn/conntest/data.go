@@ -81,7 +81,7 @@ func (f *File) readAt(p []byte, off int64, a *AIO) (int, error) {
 	// fuse_cache_read_iter
 	i := f.ino
 	if k.has(protocol.InitAutoInvalData) || off+int64(len(p)) > int64(i.attr.Size) {
-		if e := k.update(f.c, i, f); e != 0 {
+		if e := k.update(f.c, i, f, unix.STATX_SIZE); e != 0 {
 			return 0, e
 		}
 	}
@@ -138,6 +138,7 @@ func (k *Kernel) directRead(f *File, p []byte, off int64) (int, unix.Errno) {
 		if version == f.ino.version {
 			k.short(f, off+int64(done), n, len(b), size, "read(2) returns less than there is")
 		}
+		f.ino.inval |= invalAtime
 		done += len(b)
 		if len(b) < n {
 			break
@@ -156,11 +157,11 @@ func (f *File) write(p []byte, off int64, a *AIO) (n int, end int64, err error) 
 	k := f.c.k
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if f.flags&unix.O_ACCMODE == unix.O_RDONLY { // directories, too
+		return 0, off, unix.EBADF
+	}
 	if e := f.begin(false); e != 0 {
 		return 0, off, e
-	}
-	if f.flags&unix.O_ACCMODE == unix.O_RDONLY {
-		return 0, off, unix.EBADF
 	}
 	if off < 0 {
 		return 0, off, unix.EINVAL
@@ -172,10 +173,8 @@ func (f *File) write(p []byte, off int64, a *AIO) (n int, end int64, err error) 
 	cached := f.open&protocol.FopenDirectIO == 0
 	back := false // fuse_cache_write_iter
 	if cached && k.ownsSize(i) {
-		if !i.partial {
-			if e := k.update(f.c, i, f); e != 0 {
-				return 0, off, e
-			}
+		if e := k.update(f.c, i, f, unix.STATX_SIZE|unix.STATX_MODE); e != 0 {
+			return 0, off, e
 		}
 		back = !k.has(protocol.InitHandleKillprivV2) || !f.c.dropsSuid(i)
 	}
@@ -183,6 +182,11 @@ func (f *File) write(p []byte, off int64, a *AIO) (n int, end int64, err error) 
 	defer unlock()
 	if f.flags&unix.O_APPEND != 0 { // as the kernel knows the size, even if it is old
 		off = int64(i.attr.Size)
+	}
+	if cached {
+		if e := k.needKillpriv(f.c, i, true); e != 0 {
+			return 0, off, e
+		}
 	}
 	var e unix.Errno
 	switch {
@@ -227,11 +231,10 @@ func (k *Kernel) writeThrough(f *File, p []byte, off int64, direct bool) (int, u
 	done := 0
 	for done < len(p) {
 		at := off + int64(done)
-		n := k.directMax(true, done)
-		if !direct { // whole pages, but for the ends
-			n = k.maxSend()/k.page*k.page - int(at%int64(k.page))
+		n := min(k.directMax(true, done), len(p)-done)
+		if !direct {
+			n = k.fillWrite(i, at, min(k.maxSend(), len(p)-done))
 		}
-		n = min(n, len(p)-done)
 		in := protocol.WriteIn{Fh: f.fh, Offset: uint64(at), Size: uint32(n), Flags: f.flags}
 		if direct {
 			in.WriteFlags, in.LockOwner = protocol.WriteLockowner, f.c.owner
@@ -260,7 +263,7 @@ func (k *Kernel) writeThrough(f *File, p []byte, off int64, direct bool) (int, u
 			k.wrotePages(i, p[done:done+wrote], at, n)
 			k.unlock(&i.plock)
 		}
-		i.until, i.partial = 0, i.partial || k.now < i.until // fuse_write_update_attr: times
+		i.inval |= invalWrote // fuse_write_update_attr
 		if wrote > 0 {
 			i.attr.Size = max(i.attr.Size, uint64(at)+uint64(wrote))
 			k.attrs++

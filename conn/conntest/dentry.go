@@ -122,8 +122,9 @@ func (k *Kernel) sendLookup(cl *Client, dir *inode, name string) (*protocol.Entr
 
 // lookup finds name in d: from the cache, by revalidating what is there
 // (fuse_dentry_revalidate), or by asking (fuse_lookup). The dentry returned may
-// be negative, and is the caller's to dput.
-func (k *Kernel) lookup(cl *Client, d *dentry, name string) (*dentry, unix.Errno) {
+// be negative, and is the caller's to dput. With excl (LOOKUP_EXCL,
+// LOOKUP_RENAME_TARGET: the name is about to be made) even a fresh one is asked for.
+func (k *Kernel) lookup(cl *Client, d *dentry, name string, excl bool) (*dentry, unix.Errno) {
 	if len(name) > k.nameMax() {
 		return nil, unix.ENAMETOOLONG
 	}
@@ -142,7 +143,7 @@ func (k *Kernel) lookup(cl *Client, d *dentry, name string) (*dentry, unix.Errno
 	}
 	if c := d.children[name]; c != nil {
 		c.refs++
-		ok, e := k.revalidate(cl, d, c)
+		ok, e := k.revalidate(cl, d, c, excl)
 		if e == 0 && ok {
 			return c, 0
 		}
@@ -175,17 +176,20 @@ func (k *Kernel) lookup(cl *Client, d *dentry, name string) (*dentry, unix.Errno
 func (k *Kernel) fresh(c *dentry) bool { return k.now < c.until && c.epoch == k.epoch }
 
 // revalidate is fuse_dentry_revalidate.
-func (k *Kernel) revalidate(cl *Client, d, c *dentry) (bool, unix.Errno) {
+func (k *Kernel) revalidate(cl *Client, d, c *dentry, excl bool) (bool, unix.Errno) {
 	if c.ino != nil && c.ino.bad {
 		return false, 0
 	}
-	if k.fresh(c) {
+	if k.fresh(c) && !excl {
+		if c.ino != nil && c.ino.initRdplus {
+			c.ino.initRdplus = false
+			d.ino.rdplus = true
+		}
 		return true, 0
 	}
 	if c.ino == nil {
 		return false, 0
 	}
-	c.ino.rdplus = false
 	version := k.attrs
 	out, e := k.sendLookup(cl, d.ino, c.name)
 	switch {
@@ -276,7 +280,7 @@ func (k *Kernel) alias(d *dentry, i *inode) *dentry {
 
 // walk resolves path to a dentry, which is the caller's to dput. With follow, a
 // symbolic link at the end is followed. The result may be negative.
-func (k *Kernel) walk(cl *Client, path string, follow bool) (*dentry, unix.Errno) {
+func (k *Kernel) walk(cl *Client, path string, follow, excl bool) (*dentry, unix.Errno) {
 	d := k.root
 	d.refs++
 	parts := strings.Split(path, "/")
@@ -300,12 +304,12 @@ func (k *Kernel) walk(cl *Client, path string, follow bool) (*dentry, unix.Errno
 			k.dput(d)
 			return nil, unix.ENOENT
 		}
-		c, e := k.lookup(cl, d, name)
+		last := strings.Trim(strings.Join(parts, "/"), "/") == ""
+		c, e := k.lookup(cl, d, name, excl && last)
 		if e != 0 {
 			k.dput(d)
 			return nil, e
 		}
-		last := strings.Trim(strings.Join(parts, "/"), "/") == ""
 		if c.ino != nil && c.ino.attr.Mode&unix.S_IFMT == unix.S_IFLNK && (!last || follow) {
 			if links++; links > 40 {
 				k.dput(c)
@@ -334,7 +338,7 @@ func (k *Kernel) walk(cl *Client, path string, follow bool) (*dentry, unix.Errno
 
 // find is walk to something that exists.
 func (k *Kernel) find(cl *Client, path string, follow bool) (*dentry, unix.Errno) {
-	d, e := k.walk(cl, path, follow)
+	d, e := k.walk(cl, path, follow, false)
 	if e == 0 && d.ino == nil {
 		k.dput(d)
 		e = unix.ENOENT
@@ -370,6 +374,7 @@ func (k *Kernel) readlink(cl *Client, i *inode) (string, unix.Errno) {
 	if e != 0 {
 		return "", e
 	}
+	i.inval |= invalAtime
 	if len(b) == 0 {
 		return "", unix.ENOENT
 	}

@@ -139,7 +139,7 @@ func (k *Kernel) directIO(f *File, p []byte, off int64, write bool, a *AIO) (int
 		if e == 0 {
 			k.grown(i, uint64(off)+uint64(n))
 		}
-		i.until, i.partial = 0, i.partial || k.now < i.until
+		i.inval |= invalWrote
 	}
 	return n, k.undo(f, e, write && extends)
 }

@@ -76,14 +76,14 @@ func (k *Kernel) fallocate(f *File, mode uint32, off, length int64) unix.Errno {
 	if hole {
 		k.zeroPages(i, off, off+length)
 	}
-	i.until = 0
+	i.inval |= invalWrote
 	return 0
 }
 
 // grown is fuse_write_update_attr: what was written ends at end.
 func (k *Kernel) grown(i *inode, end uint64) {
 	i.attr.Size = max(i.attr.Size, end)
-	i.until, i.partial = 0, i.partial || k.now < i.until
+	i.inval |= invalWrote
 	k.attrs++
 	i.version = k.attrs
 }

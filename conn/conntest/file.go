@@ -40,7 +40,7 @@ func (c *Client) Open(path string, flags int, mode uint32) (*File, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for range 3 { // a link at the end, or a file that appears: once more
-		f, again, e := k.open(c, path, uint32(flags), mode)
+		f, again, e := k.open(c, path, uint32(flags)&^unix.O_CLOEXEC|largefile(), mode)
 		if e == unix.ESTALE && !again {
 			again = true // the VFS retries once with LOOKUP_REVAL
 		}
@@ -59,7 +59,7 @@ func (k *Kernel) open(c *Client, path string, flags, mode uint32) (f *File, agai
 		return nil, false, unix.EINVAL
 	}
 	follow := flags&unix.O_NOFOLLOW == 0 && flags&(unix.O_CREAT|unix.O_EXCL) != unix.O_CREAT|unix.O_EXCL
-	d, e := k.walk(c, path, follow)
+	d, e := k.walk(c, path, follow, flags&(unix.O_CREAT|unix.O_EXCL) == unix.O_CREAT|unix.O_EXCL)
 	if e != 0 {
 		return nil, false, e
 	}
@@ -82,6 +82,8 @@ func (k *Kernel) open(c *Client, path string, flags, mode uint32) (f *File, agai
 		return nil, false, unix.ELOOP
 	case d.ino.dir() && (flags&(unix.O_CREAT|unix.O_TRUNC) != 0 || flags&unix.O_ACCMODE != unix.O_RDONLY):
 		return nil, false, unix.EISDIR
+	case d.ino.attr.Mode&unix.S_IFMT == unix.S_IFCHR || d.ino.attr.Mode&unix.S_IFMT == unix.S_IFBLK:
+		return nil, false, unix.EACCES // mounts of FUSE are nodev
 	case !d.ino.dir() && !d.ino.reg():
 		return nil, false, unix.ENXIO // a device or FIFO: not the server's business
 	}
@@ -116,10 +118,16 @@ func (k *Kernel) openInode(c *Client, d *dentry, flags uint32) (*File, unix.Errn
 	}
 	atomic = atomic && !f.noFh
 	k.opened(f)
+	if trunc { // do_truncate, after the open
+		if e := k.needKillpriv(c, i, false); e != 0 {
+			k.release(f)
+			return nil, e
+		}
+	}
 	if atomic {
 		i.attr.Size = 0
 		i.dropAll()
-		i.until = 0
+		i.inval |= invalWrote
 		k.attrs++
 		i.version = k.attrs
 	} else if trunc {
@@ -193,6 +201,9 @@ func (k *Kernel) create(c *Client, d *dentry, flags, mode uint32) (*File, unix.E
 		return nil, e
 	}
 	mode &= 0o7777
+	if flags&unix.O_EXCL != 0 {
+		flags &^= unix.O_TRUNC // the VFS: there is nothing to truncate
+	}
 	version := k.attrs
 	var b []byte
 	e := unix.ENOSYS
@@ -259,6 +270,9 @@ func (f *File) Close() error {
 		if e == unix.ENOSYS {
 			k.no[protocol.OpFlush] = true
 			e = 0
+		}
+		if e == 0 && k.has(protocol.InitWritebackCache) {
+			f.ino.inval |= unix.STATX_BLOCKS // fuse_flush: not kept in memory
 		}
 	}
 	if f.maps == 0 {
@@ -329,7 +343,7 @@ func (f *File) Stat() (protocol.Attr, error) {
 	if f.closed {
 		return protocol.Attr{}, unix.EBADF
 	}
-	if e := k.update(f.c, f.ino, nil); e != 0 {
+	if e := k.update(f.c, f.ino, nil, invalAll); e != 0 {
 		return protocol.Attr{}, e
 	}
 	return f.ino.attr, nil
@@ -340,6 +354,9 @@ func (f *File) Truncate(size uint64) error {
 	k := f.c.k
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if !f.closed && f.ino.dir() {
+		return unix.EINVAL
+	}
 	if e := f.begin(false); e != 0 {
 		return e
 	}
@@ -348,6 +365,9 @@ func (f *File) Truncate(size uint64) error {
 	}
 	k.lock(f.c, &f.ino.lock)
 	defer k.unlock(&f.ino.lock)
+	if e := k.needKillpriv(f.c, f.ino, false); e != 0 {
+		return e
+	}
 	return errno(k.setattr(f.c, f.ino, f, &protocol.SetattrIn{Valid: protocol.FattrSize, Size: size}))
 }
 

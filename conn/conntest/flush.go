@@ -142,15 +142,36 @@ func (k *Kernel) writeBack(cl *Client, i *inode) unix.Errno {
 		return 0
 	}
 	k.writeRange(cl, i, 0, math.MaxInt64)
-	if !i.stamp || len(i.users) == 0 {
+	return k.flushTimes(cl, i)
+}
+
+// flushTimes is fuse_write_inode: times that were set here are sent, with the
+// handle of a writer if there is one.
+func (k *Kernel) flushTimes(cl *Client, i *inode) unix.Errno {
+	if !i.stamp {
 		return 0
 	}
-	i.stamp = false // fuse_flush_times
-	in := protocol.SetattrIn{Valid: protocol.FattrMtime | protocol.FattrCtime | protocol.FattrFh, Fh: i.users[len(i.users)-1].fh}
-	k.setTimes(i, &in)
-	b, e := k.call(cl, &body{op: protocol.OpSetattr, nodeid: i.nodeid, arg: protocol.BytesOf(&in), nobody: true})
-	if e != 0 {
-		return e
+	i.stamp = false
+	in := protocol.SetattrIn{Valid: protocol.FattrMtime | protocol.FattrCtime}
+	if len(i.users) > 0 {
+		in.Valid |= protocol.FattrFh
+		in.Fh = i.users[len(i.users)-1].fh
 	}
-	return k.tookAttr(i, protocol.OpSetattr, view[protocol.AttrOut](b), 0)
+	k.setTimes(i, &in)
+	_, e := k.call(cl, &body{op: protocol.OpSetattr, nodeid: i.nodeid, arg: protocol.BytesOf(&in)})
+	return e // what attributes come back, fuse_flush_times does not look at
+}
+
+// launder is what invalidate_inode_pages2 does first: what is dirty is written,
+// a WRITE for each page, one after the other.
+func (k *Kernel) launder(cl *Client, i *inode) {
+	var pages []int64
+	for n := range i.dirty {
+		pages = append(pages, n)
+	}
+	slices.Sort(pages)
+	for _, n := range pages {
+		k.writeRange(cl, i, n, n)
+	}
+	k.wait(cl, func() bool { return len(i.flights) == 0 })
 }

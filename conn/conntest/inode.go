@@ -14,9 +14,10 @@ type inode struct {
 	nlookup     uint64
 	attr        protocol.Attr
 	until       int64  // attr is good before this time
+	inval       uint32 // STATX_*: what of it is not (fi->inval_mask)
+	nosec       bool   // S_NOSEC: known to have no file capabilities
 	version     uint64 // attr_version of the last change
 	unstable    int    // FUSE_I_SIZE_UNSTABLE: sizes of the server's are ignored
-	partial     bool   // FUSE_STATX_MODSIZE only is out of date (inval_mask)
 	bad         bool   // fuse_make_bad: EIO
 	refs        int    // dentries and open files
 	removed     bool   // S_DEAD: a directory that is gone
@@ -24,6 +25,7 @@ type inode struct {
 	btimed      bool   // STATX was answered: btime is known, or known not to be there
 	btime       *protocol.SxTime
 	locks       []held // of files, where the kernel keeps them itself
+	initRdplus  bool   // FUSE_I_INIT_RDPLUS: known from READDIRPLUS alone
 
 	iomode    int  // iocachectr: opens for cached I/O, or minus the shared direct writes under way
 	cacheMode bool // FUSE_I_CACHE_IO_MODE: direct writes are exclusive
@@ -104,7 +106,7 @@ func (k *Kernel) change(i *inode, a *protocol.Attr, until int64, version uint64)
 		i.attr.Mtime, i.attr.Mtimensec = old.Mtime, old.Mtimensec
 		i.attr.Ctime, i.attr.Ctimensec = old.Ctime, old.Ctimensec
 	}
-	i.until, i.partial = until, false
+	i.until, i.inval, i.nosec = until, 0, false
 	k.attrs++
 	i.version = k.attrs
 	if !i.reg() || k.ownsSize(i) {
@@ -167,12 +169,12 @@ func (k *Kernel) tookAttr(i *inode, op protocol.Opcode, out *protocol.AttrOut, v
 	return 0
 }
 
-// update is fuse_update_get_attr: attributes that are good now.
-func (k *Kernel) update(cl *Client, i *inode, f *File) unix.Errno {
+// update is fuse_update_get_attr: the attributes in mask (STATX_*) are good now.
+func (k *Kernel) update(cl *Client, i *inode, f *File, mask uint32) unix.Errno {
 	if i.bad {
 		return unix.EIO
 	}
-	if k.now < i.until {
+	if k.now < i.until && mask&i.inval&^k.cacheMask(i) == 0 {
 		return 0
 	}
 	return k.getattr(cl, i, f)
@@ -187,6 +189,17 @@ func (k *Kernel) setattr(cl *Client, i *inode, f *File, in *protocol.SetattrIn) 
 	if f != nil {
 		in.Valid |= protocol.FattrFh
 		in.Fh = f.fh
+	}
+	launder := false
+	defer func() {
+		if launder { // not while write-back is held off
+			k.launder(cl, i)
+			i.dropAll()
+		}
+	}()
+	if k.ownsSize(i) { // the VFS sets ctime
+		in.Valid |= protocol.FattrCtime
+		in.Ctime = uint64(epoch + k.now/1e9)
 	}
 	if k.ownsSize(i) {
 		if size {
@@ -219,6 +232,7 @@ func (k *Kernel) setattr(cl *Client, i *inode, f *File, in *protocol.SetattrIn) 
 	}
 	out := view[protocol.AttrOut](b)
 	old := i.attr.Size
+	before := old
 	if e := k.tookAttr(i, protocol.OpSetattr, out, 0); e != 0 {
 		return e
 	}
@@ -237,6 +251,7 @@ func (k *Kernel) setattr(cl *Client, i *inode, f *File, in *protocol.SetattrIn) 
 		if i.attr.Size < old || k.ownsSize(i) {
 			k.truncatePages(i, i.attr.Size)
 		}
+		launder = k.ownsSize(i) && before != i.attr.Size
 	}
 	return 0
 }

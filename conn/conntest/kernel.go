@@ -136,7 +136,7 @@ func newKernel(o *Options) *Kernel {
 	k := &Kernel{
 		sent: map[uint64]*request{}, past: map[uint64]bool{}, gone: map[uint64]bool{},
 		no: map[protocol.Opcode]bool{}, count: map[protocol.Opcode]int{}, inodes: map[uint64]*inode{}, polls: map[uint64]*File{},
-		page: unix.Getpagesize(), maxWrite: 4096, maxPages: protocol.DefaultMaxPagesPerReq, rhythm: 16,
+		page: unix.Getpagesize(), maxWrite: 4096, maxPages: protocol.DefaultMaxPagesPerReq,
 	}
 	k.cond = sync.NewCond(&k.mu)
 	if o != nil {

@@ -41,7 +41,7 @@ func (k *Kernel) madeInode(op protocol.Opcode, d *dentry, typ uint32, out *proto
 		k.report(r, 0, rule, "EIO to the caller, and no FORGET: the lookup is never given back")
 		return nil, unix.EIO
 	}
-	d.ino.until = 0 // fuse_dir_changed
+	d.ino.inval |= invalAll // fuse_dir_changed
 	return k.iget(r, out.Nodeid, out.Generation, &out.Attr, k.validUntil(out.AttrValid, out.AttrValidNsec), version), 0
 }
 
@@ -58,13 +58,16 @@ func (c *Client) create(path string, typ uint32, b *body) error {
 		return e
 	}
 	defer k.dput(d)
-	old, e := k.lookup(c, d, name)
+	old, e := k.lookup(c, d, name, true)
 	if e != 0 {
 		return e
 	}
 	defer k.dput(old)
 	if old.ino != nil {
 		return unix.EEXIST
+	}
+	if b.op == protocol.OpLink && typ == unix.S_IFDIR {
+		return unix.EPERM
 	}
 	k.lock(c, &d.ino.lock)
 	defer k.unlock(&d.ino.lock)
@@ -141,9 +144,6 @@ func (c *Client) Link(old, path string) error {
 		k.dput(o)
 		k.mu.Unlock()
 	}()
-	if o.ino.dir() {
-		return unix.EPERM
-	}
 	return c.link(o.ino, path)
 }
 
@@ -159,7 +159,12 @@ func (c *Client) link(i *inode, path string) error {
 		err = unix.EPERM
 	}
 	k.mu.Lock()
-	i.until = min(i.until, k.now) // fuse_update_ctime: nlink is stale if there was an error
+	switch err {
+	case nil:
+		k.flushCtime(c, i)
+	case unix.EINTR:
+		i.inval |= invalAll
+	}
 	k.mu.Unlock()
 	return err
 }
@@ -182,7 +187,7 @@ func (c *Client) remove(path string, op protocol.Opcode) error {
 		return e
 	}
 	defer k.dput(d)
-	v, e := k.lookup(c, d, name)
+	v, e := k.lookup(c, d, name, false)
 	if e != 0 {
 		return e
 	}
@@ -203,13 +208,13 @@ func (c *Client) remove(path string, op protocol.Opcode) error {
 	_, e = k.call(c, &body{op: op, nodeid: d.ino.nodeid, names: []string{name}})
 	switch e {
 	case 0:
-		v.ino.until = 0 // nlink
-		d.ino.until = 0
+		k.unlinked(c, v)
+		d.ino.inval |= invalAll
 		v.ino.removed = v.ino.dir()
 		k.unhash(v)
 	case unix.EINTR, unix.ENOENT: // who knows: look again
 		v.until = 0
-		v.ino.until = 0
+		v.ino.inval |= invalAll
 	}
 	return errno(e)
 }
@@ -243,12 +248,15 @@ func (c *Client) Rename(from, to string, flags uint32) error {
 		k.lock(c, &k.rename)
 		defer k.unlock(&k.rename)
 	}
-	src, e := k.lookup(c, fd, fname)
+	src, e := k.lookup(c, fd, fname, false)
 	if e != 0 {
 		return e
 	}
 	defer k.dput(src)
-	dst, e := k.lookup(c, td, tname)
+	if src.ino == nil {
+		return unix.ENOENT
+	}
+	dst, e := k.lookup(c, td, tname, flags&unix.RENAME_EXCHANGE == 0) // LOOKUP_RENAME_TARGET
 	if e != 0 {
 		return e
 	}
@@ -277,7 +285,7 @@ func (c *Client) Rename(from, to string, flags uint32) error {
 	if e := checkRename(src, dst, td, fd, flags); e != 0 {
 		return e
 	}
-	if src.ino == dst.ino && flags&unix.RENAME_EXCHANGE == 0 {
+	if src.ino == dst.ino {
 		return nil // the VFS: two names of one file
 	}
 	b := &body{op: protocol.OpRename, nodeid: fd.ino.nodeid, names: []string{fname, tname}}
@@ -299,7 +307,16 @@ func (c *Client) Rename(from, to string, flags uint32) error {
 		}
 		return e
 	}
-	fd.ino.until, td.ino.until, src.ino.until = 0, 0, 0
+	fd.ino.inval |= invalAll // fuse_dir_changed
+	td.ino.inval |= invalAll
+	k.updateCtime(c, src.ino)
+	if dst.ino != nil {
+		if flags&unix.RENAME_EXCHANGE != 0 {
+			k.updateCtime(c, dst.ino)
+		} else {
+			k.unlinked(c, dst)
+		}
+	}
 	k.moved(src, dst, flags)
 	return nil
 }
@@ -349,9 +366,6 @@ func checkRename(src, dst, td, fd *dentry, flags uint32) unix.Errno {
 // found in its place, while the request was under way.
 func (k *Kernel) moved(src, dst *dentry, flags uint32) {
 	sp, sn, dp, dn := src.parent, src.name, dst.parent, dst.name
-	if dst.ino != nil {
-		dst.ino.until = 0
-	}
 	if flags&unix.RENAME_EXCHANGE != 0 {
 		src.unname()
 		dst.unname()
@@ -367,6 +381,20 @@ func (k *Kernel) moved(src, dst *dentry, flags uint32) {
 	dp.refs++
 	k.rename1(src, dp, dn)
 	k.dput(sp)
+}
+
+// unlinked is fuse_entry_unlinked: a link less, known without asking.
+func (k *Kernel) unlinked(c *Client, d *dentry) {
+	i := d.ino
+	k.attrs++
+	i.version = k.attrs
+	if i.dir() {
+		i.attr.Nlink = 0
+	} else if i.attr.Nlink > 0 {
+		i.attr.Nlink--
+	}
+	d.until = 0
+	k.updateCtime(c, i)
 }
 
 // unname takes a name out of its directory, if it is still there.

@@ -81,18 +81,15 @@ func (k *Kernel) invalInode(in *protocol.NotifyInvalInodeOut) unix.Errno {
 	if i == nil {
 		return unix.ENOENT
 	}
-	i.until = 0
+	i.inval |= invalAll
 	k.attrs++
 	i.version = k.attrs
 	if in.Off >= 0 && k.ownsSize(i) {
 		// invalidate_inode_pages2_range launders what is dirty: the server's
 		// write(2) waits for its own answers to WRITEs.
 		i.refs++
-		e := k.flushPages(&Client{k: k}, i)
+		k.launder(&Client{k: k}, i)
 		k.iput(i)
-		if e != 0 {
-			i.wbErr = e
-		}
 	}
 	switch {
 	case in.Off < 0:
@@ -149,7 +146,7 @@ func (k *Kernel) invalEntry(parent, child uint64, name string, expire bool) unix
 	if c == nil {
 		return unix.ENOENT
 	}
-	dir.until = 0
+	dir.inval |= invalAll
 	if expire {
 		c.until = 0
 		return 0

@@ -37,6 +37,22 @@ func (k *Kernel) dropPages(i *inode, off, n int64) {
 	}
 }
 
+// fillWrite is fuse_fill_write_pages: how many of n bytes at off go into one
+// WRITE. A page that is written in part, and is not cached, is its last.
+func (k *Kernel) fillWrite(i *inode, off int64, n int) int {
+	page, most := int64(k.page), max(1, k.maxSend()/k.page)
+	done := 0
+	for pages := 0; done < n && pages < most; pages++ {
+		at := off + int64(done)
+		step := min(int(page-at%page), n-done)
+		done += step
+		if int64(step) < page && (i.pages[at/page] == nil || (at+int64(step))%page != 0) {
+			break
+		}
+	}
+	return done
+}
+
 // wrotePages brings cached pages up to date with what the server has written of
 // asked bytes at off; where it wrote less, they are dropped.
 func (k *Kernel) wrotePages(i *inode, data []byte, off int64, asked int) {
@@ -111,6 +127,7 @@ func (k *Kernel) fill(f *File, first, last int64) unix.Errno {
 	if e != 0 {
 		return e
 	}
+	i.inval |= invalAtime
 	if drops != i.drops {
 		return 0 // pages that went while they were being read: once more
 	}

@@ -215,11 +215,14 @@ func (k *Kernel) next(size int) []byte {
 			return message(protocol.OpInterrupt, r.unique|1, 0, protocol.BytesOf(&in))
 		}
 		if len(k.forgets) > 0 {
-			if len(k.queue) == 0 || k.rhythm > 0 {
-				k.rhythm--
+			if len(k.queue) == 0 {
 				return k.nextForget(size)
 			}
-			if k.rhythm--; k.rhythm <= -8 {
+			k.rhythm--
+			if k.rhythm >= 0 {
+				return k.nextForget(size)
+			}
+			if k.rhythm <= -8 {
 				k.rhythm = 16
 			}
 		}

@@ -39,7 +39,7 @@ func (k *Kernel) seek(f *File, off int64, whence int) (int64, unix.Errno) {
 	case unix.SEEK_END:
 		k.lock(f.c, &i.lock)
 		defer k.unlock(&i.lock)
-		e := k.update(f.c, i, f)
+		e := k.update(f.c, i, f, unix.STATX_SIZE)
 		return int64(i.attr.Size) + off, e
 	case unix.SEEK_DATA, unix.SEEK_HOLE:
 	default:
@@ -64,7 +64,7 @@ func (k *Kernel) seek(f *File, off int64, whence int) (int64, unix.Errno) {
 		k.no[protocol.OpLseek] = true
 	}
 	// generic_file_llseek: all of the file is data, a hole is at its end.
-	if e := k.update(f.c, i, f); e != 0 {
+	if e := k.update(f.c, i, f, unix.STATX_SIZE); e != 0 {
 		return 0, e
 	}
 	if size := int64(i.attr.Size); off < 0 || off >= size {

@@ -3,6 +3,7 @@ package conntest
 import (
 	"bytes"
 	"fmt"
+	"strings"
 
 	"github.com/fusewire/fusewire/protocol"
 	"golang.org/x/sys/unix"
@@ -20,12 +21,20 @@ func (c *Client) attr(path string, b *body) ([]byte, error) {
 	}
 	defer k.dput(d)
 	b.nodeid = d.ino.nodeid
+	if len(b.names) > 0 && strings.HasPrefix(b.names[0], "user.") && !d.ino.reg() && !d.ino.dir() { // fs/xattr.c: xattr_permission
+		if b.op == protocol.OpGetxattr {
+			return nil, unix.ENODATA
+		}
+		return nil, unix.EPERM
+	}
 	if b.op == protocol.OpSetxattr || b.op == protocol.OpRemovexattr {
 		k.lock(c, &d.ino.lock)
 		defer k.unlock(&d.ino.lock)
-		defer func() { d.ino.until = min(d.ino.until, k.now) }() // ctime
 	}
 	out, e := k.call(c, b)
+	if e == 0 && (b.op == protocol.OpSetxattr || b.op == protocol.OpRemovexattr) {
+		k.updateCtime(c, d.ino)
+	}
 	if e == unix.ENOSYS {
 		k.no[b.op] = true
 		e = unix.EOPNOTSUPP
@@ -52,6 +61,7 @@ func (c *Client) Removexattr(path, name string) error {
 
 // Getxattr is lgetxattr(2) with a buffer of size bytes.
 func (c *Client) Getxattr(path, name string, size int) ([]byte, error) {
+	size = min(size, 65536) // XATTR_SIZE_MAX
 	in := protocol.GetxattrIn{Size: uint32(size)}
 	return c.attr(path, &body{op: protocol.OpGetxattr, arg: protocol.BytesOf(&in), names: []string{name}, size: size})
 }
@@ -68,6 +78,7 @@ func (c *Client) GetxattrSize(path, name string) (int, error) {
 
 // Listxattr is llistxattr(2) with a buffer of size bytes.
 func (c *Client) Listxattr(path string, size int) ([]string, error) {
+	size = min(size, 65536) // XATTR_LIST_MAX
 	in := protocol.GetxattrIn{Size: uint32(size)}
 	b, err := c.attr(path, &body{op: protocol.OpListxattr, arg: protocol.BytesOf(&in), size: size})
 	if err != nil || len(b) == 0 {

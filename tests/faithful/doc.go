@@ -1,0 +1,16 @@
+// Package faithful holds package conntest to the kernel it imitates: the same
+// programs run on a real mount and on conntest, over the same server, and the
+// requests that the server gets must agree, one by one, as must what the
+// programs see.
+//
+//	program (by seed, or written by hand)
+//	   │                            │
+//	child process, system calls   conntest.Client
+//	   │                            │
+//	/dev/fuse                     conntest.Kernel
+//	   │                            │
+//	conn + ops + memory file system, trace tap ──► lines, compared per operation
+//
+// What may differ nevertheless stands in the table of table_test.go, each line
+// with its reason.
+package faithful
