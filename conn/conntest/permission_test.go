@@ -168,7 +168,7 @@ func TestOpenRules(t *testing.T) {
 		err   unix.Errno
 	}{
 		{"/f", unix.O_CREAT | unix.O_EXCL, unix.EEXIST},
-		{"/l", unix.O_CREAT | unix.O_EXCL, unix.EEXIST},
+		{"/d", unix.O_CREAT | unix.O_EXCL, unix.EEXIST},
 		{"/l", unix.O_NOFOLLOW, unix.ELOOP},
 		{"/l", unix.O_NOFOLLOW | unix.O_DIRECTORY, unix.ENOTDIR},
 		{"/f", unix.O_DIRECTORY, unix.ENOTDIR},

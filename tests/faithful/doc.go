@@ -13,4 +13,11 @@
 //
 // What may differ nevertheless stands in the table of table_test.go, each line
 // with its reason.
+//
+// Out of reach of the programs: readahead (files are FADV_RANDOM, so that Linux
+// reads what is asked for), O_DIRECT on cached files, mmap, INVAL_ENTRY (Linux
+// keeps names in use below a directory that is dropped, conntest drops them),
+// FIFOs (which block), other users than root, and several processes at once.
+//
+// FUSEWIRE_SEED=N runs one seed, FUSEWIRE_LONG=N so many times the usual number.
 package faithful

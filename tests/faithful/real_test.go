@@ -23,8 +23,6 @@ type reality struct {
 
 func rel(path string) string { return "." + path }
 
-// proc names what path leads to for calls that take no directory descriptor.
-// The working directory is the root, so a relative path does.
 func (s *reality) stat(fd int, path string, flags int) string {
 	var st unix.Stat_t
 	if err := unix.Fstatat(fd, path, &st, flags); err != nil {
