@@ -3,7 +3,7 @@
 // requests that the server gets must agree, one by one, as must what the
 // programs see.
 //
-//	program (by seed, or written by hand)
+//	program (random, by seed)
 //	   │                            │
 //	child process, system calls   conntest.Client
 //	   │                            │
