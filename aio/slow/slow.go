@@ -4,6 +4,7 @@
 package slow
 
 import (
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -12,28 +13,69 @@ import (
 	"github.com/fusewire/fusewire/aio"
 )
 
+// threads is how many the store has. An op that takes its time keeps none of them:
+// threads that sleep for one op each would cost more than what is measured.
+const threads = 2
+
 // Store is an aio.Backend.
 type Store struct {
-	*aio.Workers
+	each  time.Duration
+	n     int
+	do    func(*aio.Op)
+	queue chan started
+	ended sync.WaitGroup
 	calls atomic.Uint64
 	bytes atomic.Uint64
+}
+
+// started is an op and when it is due.
+type started struct {
+	op  *aio.Op
+	due time.Time
 }
 
 // New returns a store that takes each for an op before it carries it out by do,
 // and carries out n at a time. A nil do is aio.Do; one that only sets N disables
 // the store behind.
 func New(each time.Duration, n int, do func(*aio.Op)) *Store {
-	s := new(Store)
 	if do == nil {
 		do = aio.Do
 	}
-	s.Workers = aio.NewWorkersFunc(n, func(op *aio.Op) {
-		wait(each)
-		do(op)
-		s.calls.Add(1)
-		s.bytes.Add(uint64(op.N))
-	})
+	s := &Store{each: each, n: n, do: do, queue: make(chan started, n)}
+	for range min(n, threads) {
+		s.ended.Go(s.work)
+	}
 	return s
+}
+
+// Start is aio.Backend's. It does not wait: no more than n are started.
+func (s *Store) Start(op *aio.Op) bool {
+	s.queue <- started{op, time.Now().Add(s.each)}
+	return false
+}
+
+// work finishes ops as they become due, which is in the order they were started.
+func (s *Store) work() {
+	for x := range s.queue {
+		wait(time.Until(x.due))
+		s.do(x.op)
+		s.calls.Add(1)
+		s.bytes.Add(uint64(x.op.N))
+		x.op.Finish()
+	}
+}
+
+// Depth is aio.Backend's.
+func (s *Store) Depth() int { return s.n }
+
+// Cancel is aio.Backend's. The time is taken all the same.
+func (s *Store) Cancel(*aio.Op) {}
+
+// Close is aio.Backend's.
+func (s *Store) Close() error {
+	close(s.queue)
+	s.ended.Wait()
+	return nil
 }
 
 // Calls returns how many ops reached the store.
