@@ -109,10 +109,18 @@ func zeros(t *testing.T, path string, n int) {
 	}
 }
 
-// full is pwrite(2) and pread(2) that say so when they are short.
-func full(n int, err error, want int) error {
-	if err == nil && n != want {
-		err = fmt.Errorf("%d bytes of %d", n, want)
+// whole calls pwrite(2) or pread(2), and says so if it is short. Signals come often,
+// for Go's scheduler makes use of them, and end a request that the server has not
+// begun to carry out yet.
+func whole(call func(int, []byte, int64) (int, error), fd int, b []byte, off int64) error {
+	for {
+		n, err := call(fd, b, off)
+		if err == unix.EINTR {
+			continue
+		}
+		if err == nil && n != len(b) {
+			err = fmt.Errorf("%d bytes of %d", n, len(b))
+		}
+		return err
 	}
-	return err
 }

@@ -38,7 +38,7 @@ type spec struct {
 	AtATime  int           // its ops at a time; 0: no engine
 	MaxMerge int           // aio.Config's
 	NoWrites bool          // WRITEs are answered without looking at the data
-	Bad      []int64       // offsets of 4 KiB blocks that cannot be written: EIO
+	Bad      []int64       // offsets, ascending, of 4 KiB blocks that cannot be written: EIO
 
 	MaxWrite      uint32
 	MaxBackground uint16
@@ -85,7 +85,7 @@ func (forgetful) Write(_ *ops.Request, _ *protocol.WriteIn, data []byte) (int, e
 // store carries op out in the store.
 func (s *spec) store(op *aio.Op) {
 	if op.Kind == aio.Write {
-		for _, b := range s.Bad {
+		for _, b := range s.Bad { // in order
 			if op.Off < b+block && op.Off+int64(op.Vec.Len()) > b {
 				fail(op, max(b-op.Off, 0))
 				return
