@@ -195,6 +195,18 @@ func (r *Request) Detach() {
 // what was in Payload is lost.
 func (r *Request) Shrink() { r.buf.Release(len(r.mem) - len(r.payload)) }
 
+// Touched notes that the first n bytes of Payload may have been written to
+// without being part of the answer, so that their memory is known of.
+func (r *Request) Touched(n int) { r.buf.Touched(len(r.mem) - len(r.payload) + n) }
+
+// Retain keeps the slot, and with it the connection, until Unretain: for who
+// has something to do with the request once it has been answered. To be called
+// before that.
+func (r *Request) Retain() { r.state.Add(1) }
+
+// Unretain undoes Retain.
+func (r *Request) Unretain() { r.unref() }
+
 // Block says that the handler is about to block. If no other reader is waiting
 // for requests, one is woken or started, up to Options.Threads. It costs a look
 // at each reader's state.

@@ -30,6 +30,8 @@ const (
 
 	// keepBytes of a slot stay resident when its reader has nothing to do.
 	keepBytes = 64 << 10
+	// keepIdle is how many bytes all free slots together stay resident with.
+	keepIdle = 32 << 20
 	// settleMs is how long a reader whose slot holds more waits before it gives
 	// the rest back.
 	settleMs = 100
@@ -59,6 +61,7 @@ func (c *Conn) makeSlots() error {
 		a, err := sg.NewArena(c.lay.size, n)
 		if err == nil {
 			c.mu.Lock()
+			a.KeepIdle(keepIdle)
 			c.arena = a
 			c.opt.Slots = n
 			c.reqs = newRequests(n)

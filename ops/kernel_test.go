@@ -5,7 +5,6 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
-	"unsafe"
 
 	"github.com/fusewire/fusewire/conn"
 	"github.com/fusewire/fusewire/protocol"
@@ -33,19 +32,12 @@ type kernel struct {
 type device struct {
 	*conn.FuseDevice
 	lose  atomic.Bool
-	reuse atomic.Bool // write over what was refused, as the slot's next request may
 	tries atomic.Int32
 }
 
 func (d *device) WriteReply(iov []unix.Iovec) (int, error) {
 	if d.lose.Load() {
 		d.tries.Add(1)
-		if d.reuse.Load() && len(iov) > 1 {
-			b := unsafe.Slice(iov[1].Base, iov[1].Len)
-			for i := range b {
-				b[i] = 0xff
-			}
-		}
 		return 0, unix.ENOENT
 	}
 	return d.FuseDevice.WriteReply(iov)

@@ -11,6 +11,9 @@ func (r *Request) send(n int, err error) error {
 	k := r.shape
 	fixed := int(k.fixed)
 	if err != nil {
+		if r.gives == givesData {
+			r.Touched(r.limit) // maybe, before it failed
+		}
 		return r.ReplyError(Errno(err))
 	}
 	if r.gives == givesEntries {
@@ -36,10 +39,14 @@ func (r *Request) send(n int, err error) error {
 	// The kernel counts a lookup, or opens the file, when it takes the reply.
 	// What it refuses with ENOENT (the request was aborted, fs/fuse/dev.c:
 	// fuse_dev_do_write) or never saw, it will neither forget nor release.
-	h, t := r.collect(), r.t
+	h := r.collect()
+	if r.gone { // else Done might come before what is taken back
+		r.Retain()
+		defer r.Unretain()
+	}
 	err = r.Reply(fixed, n)
 	if err != nil {
-		h.takeBack(t)
+		h.takeBack(r.t)
 	}
 	return err
 }
@@ -50,8 +57,7 @@ type held struct {
 	node    uint64
 	dirNode uint64 // of the request, for OPEN
 	fh      uint64
-	entries []byte   // direntplus records
-	nodes   []uint64 // or, once the slot may have gone, their nodeids
+	entries []byte // direntplus records
 }
 
 // collect notes what the reply holds.
@@ -68,11 +74,6 @@ func (r *Request) collect() held {
 	}
 	if h.holds&holdsEntries != 0 {
 		h.entries = r.dir.Bytes()
-		if r.gone {
-			// The slot may be in use again before Reply has returned.
-			eachNode(h.entries, func(id uint64) { h.nodes = append(h.nodes, id) })
-			h.entries = nil
-		}
 	}
 	return h
 }
@@ -90,9 +91,6 @@ func (h held) takeBack(t *Table) {
 		t.Forget(h.node, 1)
 	}
 	eachNode(h.entries, func(id uint64) { t.Forget(id, 1) })
-	for _, id := range h.nodes {
-		t.Forget(id, 1)
-	}
 }
 
 // eachNode calls f for the nodeid of each READDIRPLUS entry in b that has one.

@@ -201,6 +201,50 @@ func (l *laters) Readdirplus(r *Request, in *protocol.ReadIn, d *DirBuf) error {
 	return err
 }
 
+// again answers some requests at once by Finish, and once more when the slot
+// serves the next one.
+type again struct{ last, next chan *Request }
+
+func (a *again) Read(r *Request, in *protocol.ReadIn, dst []byte) (int, error) {
+	r.Finish(0, unix.ENODATA)
+	a.last <- r
+	return 0, Later
+}
+
+func (a *again) Write(r *Request, in *protocol.WriteIn, data []byte) (int, error) {
+	r.Detach()
+	a.next <- r
+	return 0, Later
+}
+
+// TestFinishTwice: a Finish too many answers nobody else's request.
+func TestFinishTwice(t *testing.T) {
+	a := &again{make(chan *Request, 1), make(chan *Request, 1)}
+	k := serve(t, a, &conn.Options{Threads: 1, IdleThreads: 1})
+	for range 20 {
+		if e, _ := k.call(protocol.OpRead, 1, rq{Arg: arg(protocol.ReadIn{Size: 10})}); e != unix.ENODATA {
+			t.Fatal(e)
+		}
+		spent := <-a.last
+		done := make(chan unix.Errno)
+		go func() {
+			e, _ := k.call(protocol.OpWrite, 1, rq{Arg: arg(protocol.WriteIn{Size: 3}), Data: []byte("abc")})
+			done <- e
+		}()
+		r := <-a.next
+		if err := spent.Finish(0, unix.EBADF); err != nil {
+			t.Error(err)
+		}
+		if err := r.Finish(3, nil); err != nil {
+			t.Error(err)
+		}
+		if e := <-done; e != 0 {
+			t.Fatalf("the second request got %v", e)
+		}
+	}
+	k.unmount()
+}
+
 func TestLater(t *testing.T) {
 	for how := range 6 {
 		l := &laters{how: how}
@@ -222,9 +266,6 @@ func TestLater(t *testing.T) {
 				t.Fatalf("READDIRPLUS: %v %x", e, b)
 			}
 		}
-		// Once detached the slot may be in use again before the refusal is seen;
-		// what the serving thread sends is in its own.
-		k.dev.reuse.Store(how == 3 || how == 5)
 		k.lost(protocol.OpReaddirplus, 1, rq{Arg: arg(protocol.ReadIn{Size: 500})})
 		k.lost(protocol.OpLookup, 1, rq{Name: []byte("n")})
 		k.unmount()

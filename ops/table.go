@@ -93,6 +93,7 @@ func (t *Table) Serve(c *conn.Request) {
 	case err == Detached: // r may be anybody's by now
 	case err == Later:
 		if r.state.CompareAndSwap(early, finished) { // later is now
+			r.busy.Store(true) // for good: a second Finish must meet nobody
 			r.send(r.n, r.err)
 			return
 		}

@@ -62,6 +62,7 @@ func Sync(fileFlags uint32) int {
 // SeekNeedsFlush reports whether the kernel must be made to write back what it
 // has of a file before the back end can be asked for SEEK_DATA or SEEK_HOLE: the
 // kernel passes those on without a look at its pages (fs/fuse/file.c: fuse_lseek).
-// writers says whether somebody has the file open for writing, or mapped: when
-// the last of them goes nothing is dirty any more (fuse_release).
-func SeekNeedsFlush(writeback, writers bool) bool { return writeback && writers }
+// mayHold is how many open files there are through which it may hold something:
+// for writing where it writes back, for reading and writing, which can be mapped,
+// everywhere. When the last of them goes nothing is dirty any more (fuse_release).
+func SeekNeedsFlush(mayHold int32) bool { return mayHold > 0 }

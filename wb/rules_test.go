@@ -50,11 +50,3 @@ func TestFlags(t *testing.T) {
 		}
 	}
 }
-
-func TestSeekNeedsFlush(t *testing.T) {
-	for _, c := range [][3]bool{{false, false, false}, {false, true, false}, {true, false, false}, {true, true, true}} {
-		if SeekNeedsFlush(c[0], c[1]) != c[2] {
-			t.Error(c)
-		}
-	}
-}

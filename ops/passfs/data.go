@@ -41,11 +41,15 @@ func (fs *FS) Read(r *ops.Request, in *protocol.ReadIn, dst []byte) (int, error)
 }
 
 // read reads at off. With wait false it returns EAGAIN, and how far it came,
-// where it would have to wait; it does not where that cannot be found out.
+// where it would have to wait, or cannot tell.
 func (f *file) read(r *ops.Request, dst []byte, off int64, wait bool) (int, error) {
 	done, flags := 0, unix.RWF_NOWAIT
 	if f.slow.Load() {
+		if !wait {
+			return 0, unix.EAGAIN
+		}
 		flags = 0
+		r.Block()
 	}
 	for done < len(dst) {
 		n, err := preadv(f.fd, dst[done:], off+int64(done), flags)
@@ -64,10 +68,12 @@ func (f *file) read(r *ops.Request, dst []byte, off int64, wait bool) (int, erro
 			// Remembered: EOPNOTSUPP is what the descriptor cannot do, ENOSYS
 			// the system.
 			f.slow.Store(err != unix.EINVAL)
+			if !wait {
+				return done, unix.EAGAIN
+			}
 			flags = 0
-		case done > 0:
-			return done, nil
-		default:
+			r.Block()
+		default: // also behind a first part, which would be the end of the file
 			return 0, err
 		}
 	}
@@ -102,7 +108,8 @@ func (fs *FS) Write(r *ops.Request, in *protocol.WriteIn, data []byte) (int, err
 		f.dirty.Store(true)
 	}
 	if fs.opt.Engine != nil && (waits || fs.opt.Slow) && fs.mayGo(f, kill) {
-		return 0, fs.submit(r, f, aio.Write, data, int64(in.Offset), flags, 0, cached)
+		fs.fsetid(r, true) // a back end may use this thread
+		return 0, fs.submit(r, f, aio.Write, data, int64(in.Offset), flags, 0, !cached)
 	}
 	if waits {
 		r.Block()
@@ -182,13 +189,19 @@ func (fs *FS) Lseek(r *ops.Request, in *protocol.LseekIn, out *protocol.LseekOut
 		err = unix.EINVAL
 	case in.Offset > math.MaxInt64:
 		err = unix.ENXIO
-	case wb.SeekNeedsFlush(fs.writeback, f.i.writers.Load() > 0):
+	case wb.SeekNeedsFlush(f.i.writers.Load()):
+		if !fs.locks.mayWait(r) {
+			err = unix.EAGAIN
+			break
+		}
 		// The kernel writes back through us, so no reader may wait for it.
+		r.Shrink()
 		r.Detach()
 		go func() {
 			_ = fs.conn.NotifyInvalInode(r.Nodeid(), 0, 0)
 			err := f.seek(in, out)
 			fs.put(f)
+			fs.locks.waiters.Add(-1)
 			r.Finish(0, err)
 		}()
 		return ops.Later

@@ -38,10 +38,11 @@ type FS struct {
 	writeback   bool       // WRITEBACK_CACHE is in force
 	conn        *conn.Conn // since INIT
 
-	files   fileTable
-	locks   lockTable
-	dirs    ops.Nodes[dir]
-	dirBufs dirBufs
+	files    fileTable
+	locks    lockTable
+	overflow overflow
+	dirs     ops.Nodes[dir]
+	dirBufs  dirBufs
 }
 
 // fdReserve is kept free below RLIMIT_NOFILE for what passfs does not count:
@@ -165,6 +166,11 @@ func (fs *FS) Want() protocol.InitFlags {
 	} else {
 		w |= protocol.InitAutoInvalData
 	}
+	if fs.direct() {
+		// Where O_APPEND is left to the source, the parts of one write(2) must
+		// come one after the other (fs/fuse/file.c: fuse_direct_IO).
+		w &^= protocol.InitAsyncDio
+	}
 	if fs.opt.Writeback {
 		w |= protocol.InitWritebackCache
 	}
@@ -175,6 +181,11 @@ func (fs *FS) Want() protocol.InitFlags {
 		w |= protocol.InitExportSupport
 	}
 	return w
+}
+
+// direct reports whether every file bypasses the page cache.
+func (fs *FS) direct() bool {
+	return fs.opt.DirectIO || fs.opt.Cache == CacheNever || fs.opt.Cache == CacheMetadata
 }
 
 // Init is called before INIT is answered: it takes out of the reply what the

@@ -47,7 +47,7 @@ type inode struct {
 
 	state   atomic.Uint64 // descriptor, flags and pins: see budget.go
 	opens   atomic.Int32  // len(files), readable without mu
-	writers atomic.Int32  // open files with which the kernel may hold data back
+	writers atomic.Int32  // open files through which the kernel may have data that we have not
 
 	// The CLOCK ring, guarded by budget.mu.
 	next, prev *inode

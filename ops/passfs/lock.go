@@ -181,18 +181,27 @@ func (fs *FS) Setlkw(r *ops.Request, in *protocol.LkIn) error {
 	done := s.retry(fs, nil)
 	s.mu.Unlock()
 	if err == unix.EAGAIN {
-		if t.waiters.Add(1) <= t.maxWaiters(r) {
+		if t.mayWait(r) {
 			fs.finish(done)
 			fs.wait(r, s, &q)
 			return ops.Later
 		}
-		t.waiters.Add(-1)
 		err = unix.ENOLCK
 	}
 	t.let(s)
 	fs.put(q.f)
 	fs.finish(done)
 	return err
+}
+
+// mayWait counts one more request that waits for what another request brings
+// about, or reports that there are too many.
+func (t *lockTable) mayWait(r *ops.Request) bool {
+	if t.waiters.Add(1) <= t.maxWaiters(r) {
+		return true
+	}
+	t.waiters.Add(-1)
+	return false
 }
 
 // maxWaiters is how many requests may wait: not so many that the connection's

@@ -70,8 +70,7 @@ func (fs *FS) Open(r *ops.Request, in *protocol.OpenIn, out *protocol.OpenOut) e
 // up to fs.lease-break-time to give it up, 45 s. No reader waits with it.
 func (fs *FS) openLater(r *ops.Request, i *inode, flags int, in *protocol.OpenIn, out *protocol.OpenOut) error {
 	t := &fs.locks
-	if t.waiters.Add(1) > t.maxWaiters(r) {
-		t.waiters.Add(-1)
+	if !t.mayWait(r) {
 		return unix.EAGAIN
 	}
 	r.Shrink()
@@ -79,7 +78,11 @@ func (fs *FS) openLater(r *ops.Request, i *inode, flags int, in *protocol.OpenIn
 	go func() {
 		if flags&unix.O_TRUNC != 0 && in.OpenFlags&protocol.OpenKillSuidgid != 0 {
 			runtime.LockOSThread() // for good: it ends with its goroutine
-			setCap(unix.CAP_FSETID, false)
+			if !setCap(unix.CAP_FSETID, false) {
+				t.waiters.Add(-1)
+				r.Finish(0, unix.EPERM)
+				return
+			}
 		}
 		err := error(unix.EAGAIN)
 		for d := pollMin; err == unix.EAGAIN; d = min(2*d, pollMax) {
@@ -160,8 +163,8 @@ func (fs *FS) newFile(i *inode, fd int, flags uint32, out *protocol.OpenOut) err
 		bypass = fs.writeback && err == nil && wb.MustBypass(fl)
 	}
 	switch {
-	case bypass, fs.opt.DirectIO, fs.opt.Cache == CacheNever, fs.opt.Cache == CacheMetadata,
-		fs.opt.Parallel == ParallelAlways && flags&unix.O_DIRECT != 0 && fs.mmapsDirect:
+	case bypass, fs.direct(),
+		fs.opt.Parallel == ParallelAlways && flags&(unix.O_DIRECT|unix.O_APPEND) == unix.O_DIRECT && fs.mmapsDirect:
 		// Shared mappings work where DIRECT_IO_ALLOW_MMAP was negotiated (7.39).
 		f.direct = true
 		out.OpenFlags = protocol.FopenDirectIO
@@ -170,22 +173,27 @@ func (fs *FS) newFile(i *inode, fd int, flags uint32, out *protocol.OpenOut) err
 		}
 	case fs.opt.Cache == CacheAlways:
 		out.OpenFlags = protocol.FopenKeepCache
-	case i.writers.Load() > 0:
+	case fs.writeback && i.writers.Load() > 0:
 		out.OpenFlags = protocol.FopenKeepCache // what the kernel holds is the file
 	default:
 		if i.last.same(fd, i) {
 			out.OpenFlags = protocol.FopenKeepCache
 		}
 	}
-	fh, err := fs.files.add(f)
-	if err != nil {
-		return err
-	}
-	out.Fh = fh
-	if fs.writeback && !f.direct && flags&unix.O_ACCMODE != unix.O_RDONLY {
+	switch acc := flags & unix.O_ACCMODE; {
+	case acc == unix.O_RDONLY:
+	case fs.writeback && !f.direct, acc == unix.O_RDWR && (!f.direct || fs.mmapsDirect):
 		f.writes = true
 		i.writers.Add(1)
 	}
+	fh, err := fs.files.add(f)
+	if err != nil {
+		if f.writes {
+			i.writers.Add(-1)
+		}
+		return err
+	}
+	out.Fh = fh
 	return nil
 }
 
@@ -235,7 +243,7 @@ func (fs *FS) Flush(r *ops.Request, in *protocol.FlushIn) error {
 	}
 	defer fs.put(f)
 	fs.locks.dropOwner(fs, f.i, in.LockOwner)
-	if !f.dirty.Swap(false) && !f.writes {
+	if !f.dirty.Swap(false) && !(f.writes && fs.writeback) {
 		return nil
 	}
 	r.Block()

@@ -47,7 +47,7 @@ const (
 	// ParallelAuto: those that bypass the page cache anyway, because of the
 	// cache mode or DirectIO. The default.
 	ParallelAuto ParallelMode = iota
-	// ParallelAlways: those with O_DIRECT too. FOPEN_DIRECT_IO, which they need
+	// ParallelAlways: those with O_DIRECT too, without O_APPEND. FOPEN_DIRECT_IO, which they need
 	// for it, costs a blocking read or write of more than one request that its
 	// requests are sent one by one (fs/fuse/file.c: fuse_direct_read_iter).
 	// Needs DIRECT_IO_ALLOW_MMAP: kernels before keep stale pages.
@@ -68,7 +68,8 @@ type Options struct {
 	// AttrTimeout how long attributes are (attr_valid), NegativeTimeout
 	// how long the absence of a name is (0: not at all). Negative: ByMode.
 	EntryTimeout, AttrTimeout, NegativeTimeout time.Duration
-	// DirectIO opens every regular file with FOPEN_DIRECT_IO.
+	// DirectIO opens every regular file with FOPEN_DIRECT_IO. ASYNC_DIO is not
+	// asked for then, nor in the cache modes that do without the page cache.
 	DirectIO bool
 	// Parallel says which direct writes may run side by side.
 	Parallel ParallelMode
@@ -78,7 +79,8 @@ type Options struct {
 	Writeback bool
 	// Engine, if set, carries out what a READ, an FSYNC or a WRITE with O_SYNC or
 	// O_DSYNC would otherwise keep a reader of the device waiting for. It is the
-	// caller's to close, after Serve has returned.
+	// caller's to close, after Serve has returned, and serves this file system
+	// alone.
 	Engine aio.Engine
 	// Slow sends every READ and WRITE through Engine, also those that might be
 	// served from memory: for a source that is slow but parallel, and better

@@ -1,63 +1,135 @@
 package passfs
 
 import (
+	"sync/atomic"
+
 	"golang.org/x/sys/unix"
 
 	"github.com/fusewire/fusewire/aio"
-	"github.com/fusewire/fusewire/conn"
 	"github.com/fusewire/fusewire/ops"
 )
 
-// pending is a READ, WRITE or FSYNC that is with the engine. It stays with its
-// ops.Request, so that handing over allocates once for each that there ever was.
+// pending is a READ, WRITE or FSYNC that is with the engine, or waits for the
+// engine to have room. It stays with its ops.Request, so that in the long run
+// handing over allocates nothing.
+//
+// A signal does not end it: as with any local disk read(2) and fsync(2) are not
+// to fail with EINTR, which is what the kernel would make of that answer.
 type pending struct {
-	_     [0]func() // not comparable: no code for it
-	op    aio.Op
-	fs    *FS
-	r     *ops.Request
-	f     *file
-	done  int  // bytes transferred before
-	whole bool // part is no answer
+	_    [0]func() // not comparable: no code for it
+	op   aio.Op
+	fs   *FS
+	r    *ops.Request
+	f    *file
+	done int      // bytes transferred before
+	part bool     // part is an answer: of a write(2)
+	next *pending // in overflow
 }
 
 // submit hands the request over. f is the engine's until it is done. kind, off
 // and flags are an aio.Op's; mem is what is left to transfer after done bytes.
-func (fs *FS) submit(r *ops.Request, f *file, kind aio.Kind, mem []byte, off int64, flags, done int, whole bool) error {
+func (fs *FS) submit(r *ops.Request, f *file, kind aio.Kind, mem []byte, off int64, flags, done int, part bool) error {
 	p, _ := r.Local.(*pending)
 	if p == nil {
 		p = &pending{fs: fs}
 		p.op.Done = p.finish
 		r.Local = p
 	}
-	p.r, p.f, p.done, p.whole = r, f, done, whole
+	p.r, p.f, p.done, p.part = r, f, done, part
 	p.op.Kind, p.op.FD, p.op.Off, p.op.Flags, p.op.Key = kind, f.fd, off, flags, f.i.nodeid
 	p.op.Waits = true // was tried already, or is not to be
 	p.op.Vec.Reset()
 	_ = p.op.Vec.AppendMem(mem) // one segment cannot be too long
 	r.Detach()
-	r.OnInterrupt(interruptIO)
-	fs.opt.Engine.Submit(&p.op)
+	if !fs.opt.Engine.TrySubmit(&p.op) {
+		fs.overflow.add(p)
+	}
 	return ops.Detached
 }
 
+// finish is the op's end. A READ that fails behind its first part fails: a short
+// one would be the end of the file to the kernel.
 func (p *pending) finish(*aio.Op) {
 	n, err := p.done+p.op.N, error(nil)
-	if p.op.Err != 0 && (n == 0 || p.whole) {
+	short := p.op.Kind == aio.Write && p.op.N < p.op.Vec.Len()
+	switch {
+	case p.part && n > 0:
+	case p.op.Err != 0:
 		n, err = 0, p.op.Err
+	case short:
+		n, err = 0, unix.EIO
 	}
-	p.fs.put(p.f)
-	p.r.Complete(n, err)
+	fs, r, f := p.fs, p.r, p.f
+	p.r, p.f = nil, nil
+	fs.put(f)
+	r.Complete(n, err)
+	fs.overflow.drain(fs)
 }
 
-// interruptIO is called when the caller has got a signal: what has not been
-// started yet need not be. The slot is not used again meanwhile, so neither is
-// the op.
-func interruptIO(c *conn.Request) {
-	if r, _ := c.Priv.(*ops.Request); r != nil {
-		if p, _ := r.Local.(*pending); p != nil {
-			p.fs.opt.Engine.Cancel(&p.op)
+// overflow are ops that the engine had no room for, the oldest first. There are
+// no more than there are slots. They wait here, so that no reader of the device
+// has to: who else would read what makes room?
+type overflow struct {
+	n atomic.Int32 // how many, readable without mu
+
+	mu          mutex
+	first, last *pending
+	draining    bool // one is at it
+	again       bool // ... and is to look once more
+}
+
+func (o *overflow) add(p *pending) {
+	fs := p.fs
+	o.mu.Lock()
+	p.next = nil
+	if o.last != nil {
+		o.last.next = p
+	} else {
+		o.first = p
+	}
+	o.last = p
+	o.n.Add(1)
+	o.mu.Unlock()
+	// What was in its way may have ended before it was on the list.
+	o.drain(fs)
+}
+
+// drain submits what there is room for. The engine refuses only while it has ops,
+// all of them this file system's, whose end calls this again.
+func (o *overflow) drain(fs *FS) {
+	if o.n.Load() == 0 {
+		return
+	}
+	o.mu.Lock()
+	if o.draining {
+		o.again = true
+		o.mu.Unlock()
+		return
+	}
+	o.draining = true
+	for o.first != nil {
+		p := o.first
+		if o.first = p.next; o.first == nil {
+			o.last = nil
+		}
+		o.again = false
+		o.mu.Unlock()
+		ok := fs.opt.Engine.TrySubmit(&p.op)
+		o.mu.Lock()
+		if ok { // p may be another one by now
+			o.n.Add(-1)
+			continue
+		}
+		if p.next = o.first; p.next == nil {
+			o.last = p
+		}
+		o.first = p
+		if !o.again {
+			break
 		}
 	}
+	o.draining = false
+	o.mu.Unlock()
 }
 
 // mayGo reports whether a WRITE may be carried out by a thread that has

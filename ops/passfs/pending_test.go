@@ -89,7 +89,7 @@ func TestEnginePart(t *testing.T) {
 	}
 }
 
-// TestEngineInterrupt: what has not been begun ends at once, what has goes on.
+// TestEngineInterrupt: a signal makes no READ fail, begun or not.
 func TestEngineInterrupt(t *testing.T) {
 	begun, goOn := make(chan bool, 1), make(chan bool)
 	w, id := fileWire(t, slowly(t, 1, func(op *aio.Op) {
@@ -98,22 +98,73 @@ func TestEngineInterrupt(t *testing.T) {
 		aio.Do(op)
 	}), "0123456789")
 	fh := w.mustOpen(id, unix.O_RDONLY)
-	start := func() (chan []byte, uint64) {
+	var all [2]chan []byte
+	for i := range all {
 		in := protocol.ReadIn{Fh: fh, Size: 10}
-		c := w.send(protocol.OpRead, id, who{}, nil, protocol.BytesOf(&in))
-		return c, w.unique.Load()
+		all[i] = w.send(protocol.OpRead, id, who{}, nil, protocol.BytesOf(&in))
+		if i == 0 {
+			<-begun
+		}
+		w.interrupt(w.unique.Load())
 	}
-	first, one := start()
-	<-begun
-	second, two := start()
-	w.interrupt(one)
-	w.interrupt(two)
-	if _, e := w.wait(second); e != unix.EINTR {
-		t.Error("not begun:", e)
+	for _, c := range all {
+		goOn <- true
+		if b, e := w.wait(c); e != 0 || string(b) != "0123456789" {
+			t.Errorf("%v %q", e, b)
+		}
 	}
-	goOn <- true
-	if b, e := w.wait(first); e != 0 || string(b) != "0123456789" {
-		t.Errorf("begun: %v %q", e, b)
+}
+
+// TestReadFails: a READ that fails behind its first part fails. A short one would
+// be the end of the file.
+func TestReadFails(t *testing.T) {
+	w, id := fileWire(t, slowly(t, 1, func(op *aio.Op) { op.N, op.Err = 5, unix.EIO }), "0123456789")
+	fh := w.mustOpen(id, unix.O_RDONLY)
+	if b, e := w.read(id, fh, 0, 10); e != unix.EIO {
+		t.Errorf("%v %q", e, b)
+	}
+}
+
+// TestEngineShort: pages that were not all written are not clean.
+func TestEngineShort(t *testing.T) {
+	w, id := fileWire(t, slowly(t, 1, func(op *aio.Op) { op.N, op.Err = 2, 0 }), "")
+	fh := w.mustOpen(id, unix.O_RDWR)
+	if n, e := w.write(id, fh, 0, "abcd", who{}, protocol.WriteCache, 0); e != unix.EIO {
+		t.Error(n, e)
+	}
+	if n, e := w.write(id, fh, 0, "abcd", who{}, 0, 0); n != 2 || e != 0 {
+		t.Error(n, e)
+	}
+}
+
+// TestEngineFull: what the engine has no room for waits, and no reader with it.
+func TestEngineFull(t *testing.T) {
+	goOn := make(chan bool)
+	e := aio.New(aio.NewWorkersFunc(1, func(op *aio.Op) {
+		<-goOn
+		aio.Do(op)
+	}), aio.Config{MaxOps: 3})
+	defer e.Close()
+	o := DefaultOptions()
+	o.Engine, o.Slow = e, true
+	w, id := fileWire(t, &o, "0123456789")
+	fh := w.mustOpen(id, unix.O_RDONLY)
+	var all []chan []byte
+	for off := range uint64(60) {
+		in := protocol.ReadIn{Fh: fh, Offset: off % 10, Size: 1}
+		all = append(all, w.send(protocol.OpRead, id, who{}, nil, protocol.BytesOf(&in)))
+	}
+	if _, e := w.getattr(id); e != 0 { // behind all of them
+		t.Error(e)
+	}
+	close(goOn)
+	for off, c := range all {
+		if b, e := w.wait(c); e != 0 || string(b) != string(rune('0'+off%10)) {
+			t.Fatalf("%d: %v %q", off, e, b)
+		}
+	}
+	if n := w.fs.overflow.n.Load(); n != 0 {
+		t.Error(n, "left")
 	}
 }
 

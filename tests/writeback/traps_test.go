@@ -208,6 +208,54 @@ func TestSeek(t *testing.T) {
 	}
 }
 
+// TestSeekMapped: ... nor what was written through a mapping, whoever writes back.
+func TestSeekMapped(t *testing.T) {
+	for _, opt := range [][]string{{}, {"--writeback"}, {"--writeback", "--parallel-direct-writes=always"}} {
+		for _, flags := range []int{0, unix.O_DIRECT} {
+			src := harness.Tmpfs(t)
+			mnt := harness.Serve(t, src, opt...).Dir
+			fd := open(t, mnt+"/f", unix.O_CREAT|unix.O_RDWR|flags)
+			if err := unix.Ftruncate(fd, 1<<20); err != nil {
+				t.Fatal(err)
+			}
+			b, err := unix.Mmap(fd, 0, 1<<20, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+			if err != nil {
+				t.Fatal(err)
+			}
+			b[192<<10] = 'x'
+			if got, err := unix.Seek(fd, 0, unix.SEEK_DATA); got != 192<<10 || err != nil {
+				t.Errorf("%q, flags %#x: %d %v", opt, flags, got, err)
+			}
+			if err := unix.Munmap(b); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}
+
+// TestSeekers: those that wait for what the kernel holds leave room for it.
+func TestSeekers(t *testing.T) {
+	_, mnt := mounted(t)
+	const n = 200
+	done := make(chan error, n)
+	for i := range n {
+		fd := open(t, fmt.Sprint(mnt, "/", i), unix.O_CREAT|unix.O_RDWR)
+		write(t, fd, strings.Repeat("x", 10000), 0)
+		go func() {
+			got, err := unix.Seek(fd, 0, unix.SEEK_HOLE)
+			if err == nil && got < 10000 {
+				err = fmt.Errorf("a hole at %d", got)
+			}
+			done <- err
+		}()
+	}
+	for range n {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // TestTimes: what utimensat(2) sets is not overwritten when older data are
 // written back, and the last write's time is what the source has in the end.
 func TestTimes(t *testing.T) {
