@@ -25,7 +25,7 @@
 // has windows of one size (Options.Readahead) and is off by default; the flusher
 // runs when Kernel.Writeback or Options.DirtyLimit say so, not by time; a WRITE
 // of the page cache has the data of when it was queued; buffers of direct I/O are
-// aligned as Options.BufferOffset says, wherever they are; security.capability
-// is not asked for before writes; access control lists are not looked at; there is no
-// DAX, io_uring or passthrough.
+// aligned as Options.BufferOffset says, wherever they are; access control lists
+// are not looked at; names below a directory that is dropped are dropped, also
+// those in use; there is no DAX, io_uring or passthrough.
 package conntest
