@@ -41,6 +41,7 @@ var experiments = []experiment{
 	{"merge", "merging before the store", merge},
 	{"seed3", "scatter-gather direct I/O", seed3},
 	{"seed4", "parallel direct writes on one file", seed4},
+	{"shared", "the same, against a file per job", shared},
 }
 
 func main() {
