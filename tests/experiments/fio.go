@@ -26,7 +26,7 @@ func runFio(dir string, args ...string) (fioResult, error) {
 	}
 	cmd := exec.Command(path, append([]string{
 		"--name=x", "--output-format=json", "--group_reporting", "--thread",
-		"--allow_file_create=0", "--fallocate=none", "--norandommap", "--randrepeat=1",
+		"--allow_file_create=0", "--fallocate=none", "--randrepeat=1",
 	}, args...)...)
 	cmd.Dir = dir
 	var out, errs bytes.Buffer

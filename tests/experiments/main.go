@@ -156,5 +156,5 @@ func (b *bench) spec() spec { return spec{Source: b.src, Dir: b.mnt} }
 
 // timed returns fio's arguments to go on for the time of a measurement.
 func (b *bench) timed(args ...string) []string {
-	return append(args, "--time_based", fmt.Sprintf("--runtime=%dms", int(b.seconds*1000)))
+	return append(args, "--norandommap", "--time_based", fmt.Sprintf("--runtime=%dms", int(b.seconds*1000)))
 }

@@ -24,7 +24,7 @@ func TestVerify(t *testing.T) {
 			for _, jobs := range []int{1, 8} {
 				args := []string{"--filename=f", fmt.Sprintf("--size=%d", part), fmt.Sprintf("--offset_increment=%d", part),
 					fmt.Sprintf("--numjobs=%d", jobs), "--ioengine=" + engine, "--iodepth=16", fmt.Sprintf("--direct=%d", direct),
-					"--rw=randwrite", "--bsrange=4k-16k", "--blockalign=4k", "--verify=crc32c", "--verify_fatal=1", "--do_verify=1",
+					"--rw=randwrite", fmt.Sprintf("--bs=%dk", 4*(1+jobs%2*3)), "--verify=crc32c", "--verify_fatal=1", "--do_verify=1",
 					fmt.Sprintf("--randseed=%d", dice(t))}
 				if _, err := runFio(v.Dir, args...); err != nil {
 					t.Errorf("%s, direct %d, %d jobs: %v", engine, direct, jobs, err)

@@ -39,7 +39,7 @@ func write(text string) error {
 				for i := range s.Blocks {
 					n := uint64(t*s.Blocks + i)
 					stamp(b, n, gen)
-					if _, err := unix.Pwrite(fd, b, int64(n)*block); err != nil && err != unix.EINTR {
+					if _, err := unix.Pwrite(fd, b, int64(n)*block); err != nil {
 						failed <- err
 						return
 					}
