@@ -34,9 +34,11 @@ type started struct {
 	due time.Time
 }
 
-// New returns a store that takes each for an op before it carries it out by do,
-// and carries out n at a time. A nil do is aio.Do; one that only sets N disables
-// the store behind.
+// New returns a store that takes each for an op, which is carried out by do, and
+// has n at a time. A nil do is aio.Do; one that only sets N disables the store
+// behind. An op is carried out at the beginning of its time and ends with it: were
+// it the other way round, those that are due at once would have to wait for each
+// other.
 func New(each time.Duration, n int, do func(*aio.Op)) *Store {
 	if do == nil {
 		do = aio.Do
@@ -48,19 +50,21 @@ func New(each time.Duration, n int, do func(*aio.Op)) *Store {
 	return s
 }
 
-// Start is aio.Backend's. It does not wait: no more than n are started.
+// Start is aio.Backend's. The queue has room: no more than n are started.
 func (s *Store) Start(op *aio.Op) bool {
-	s.queue <- started{op, time.Now().Add(s.each)}
+	due := time.Now().Add(s.each)
+	s.do(op)
+	s.calls.Add(1)
+	s.bytes.Add(uint64(op.N))
+	s.queue <- started{op, due}
 	return false
 }
 
-// work finishes ops as they become due, which is in the order they were started.
+// work finishes ops as they become due, which is about in the order they were
+// started.
 func (s *Store) work() {
 	for x := range s.queue {
 		wait(time.Until(x.due))
-		s.do(x.op)
-		s.calls.Add(1)
-		s.bytes.Add(uint64(x.op.N))
 		x.op.Finish()
 	}
 }

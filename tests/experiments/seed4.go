@@ -31,28 +31,27 @@ func (b *bench) writers(l load, n int, bs string) load {
 	return l
 }
 
+// scaling compares each number of jobs with one, and the last with the one before.
 func (b *bench) scaling(on load, bs string) error {
 	off := on
 	off.Parallel = passfs.ParallelNever
-	var a1, b1, last series
-	for _, n := range jobs {
-		as, bs, _, bn, err := b.iops(b.writers(off, n, bs), b.writers(on, n, bs))
+	for i, n := range jobs {
+		few, need := 1, 0.8*float64(n)
+		if n > 16 {
+			few, need = jobs[i-1], 1.05
+		}
+		var ignored, most counts
+		s, err := b.inTurn(b.writers(off, 1, bs).iops(&ignored), b.writers(off, n, bs).iops(&ignored),
+			b.writers(on, few, bs).iops(&ignored), b.writers(on, n, bs).iops(&most))
 		if err != nil {
 			return err
 		}
-		if n == 1 {
-			a1, b1 = as, bs
+		b.atLeast(fmt.Sprintf("%d jobs", n), "IOPS", s[1], s[3], 0)
+		b.equal("  at once in the store, on", "ops", uint64(most.PeakStore), uint64(n))
+		if n > 1 {
+			b.atMost("  off: A 1 job, B all", "IOPS", s[0], s[1], 1.25)
+			b.atLeast(fmt.Sprintf("  on: A %d jobs, B all", few), "IOPS", s[2], s[3], need)
 		}
-		b.atLeast(fmt.Sprintf("%d jobs", n), "IOPS", as, bs, 0)
-		b.atMost("  off, against one job", "IOPS", a1, as, 1.25)
-		switch {
-		case n > 16:
-			b.atLeast("  on, against 16 jobs", "IOPS", last, bs, 1.05)
-		case n > 1:
-			b.atLeast("  on, against one job", "IOPS", b1, bs, 0.8*float64(n))
-		}
-		b.equal("  at once in the store, on", "ops", uint64(bn.PeakStore), uint64(n))
-		last = bs
 	}
 	return nil
 }
@@ -67,25 +66,16 @@ func shared(b *bench) error {
 	off.Parallel = passfs.ParallelNever
 	for _, n := range jobs {
 		each.files = n
-		var as, bs, cs series
-		for range b.rounds {
-			for _, x := range []struct {
-				l  load
-				to *series
-			}{{off, &as}, {on, &bs}, {each, &cs}} {
-				r, _, err := b.writers(x.l, n, "1m").measure()
-				if err != nil {
-					return err
-				}
-				*x.to = append(*x.to, r.Bytes/(1<<20))
-			}
+		s, err := b.inTurn(b.writers(off, n, "1m").mibps, b.writers(on, n, "1m").mibps, b.writers(each, n, "1m").mibps)
+		if err != nil {
+			return err
 		}
 		need := 1.6
 		if n == 1 {
 			need = 0
 		}
-		b.atLeast(fmt.Sprintf("%d jobs, against flag off", n), "MiB/s", as, bs, need)
-		b.atLeast(fmt.Sprintf("%d jobs, against a file per job", n), "MiB/s", cs, bs, 0.9)
+		b.atLeast(fmt.Sprintf("%d jobs, against flag off", n), "MiB/s", s[0], s[1], need)
+		b.atLeast(fmt.Sprintf("%d jobs, against a file per job", n), "MiB/s", s[2], s[1], 0.9)
 	}
 	return nil
 }

@@ -96,24 +96,32 @@ func (t *table) equal(name, unit string, got, want uint64) {
 	t.add(row{name: name, unit: unit, a: series{float64(got)}, ratio: float64(got), need: fmt.Sprintf("= %d", want), ok: got == want})
 }
 
-// alternate runs a and b in turn.
-func (t *table) alternate(a, b func() (float64, error)) (as, bs series, err error) {
+// inTurn runs each of fs, and again from the first, so that what changes with time
+// concerns all of them.
+func (t *table) inTurn(fs ...func() (float64, error)) ([]series, error) {
+	got := make([]series, len(fs))
 	for range t.rounds {
-		for _, x := range []struct {
-			f  func() (float64, error)
-			to *series
-		}{{a, &as}, {b, &bs}} {
-			v, err := x.f()
+		for i, f := range fs {
+			x, err := f()
 			if err != nil {
-				return nil, nil, err
+				return nil, err
 			}
-			*x.to = append(*x.to, v)
+			got[i] = append(got[i], x)
 		}
 	}
-	return as, bs, nil
+	return got, nil
 }
 
-// ops compares two loads by ops a second, and returns what was counted last.
+// alternate is inTurn of two.
+func (t *table) alternate(a, b func() (float64, error)) (as, bs series, err error) {
+	got, err := t.inTurn(a, b)
+	if err != nil {
+		return nil, nil, err
+	}
+	return got[0], got[1], nil
+}
+
+// iops compares two loads by ops a second, and returns what was counted last.
 func (t *table) iops(a, b load) (as, bs series, an, bn counts, err error) {
 	as, bs, err = t.alternate(a.iops(&an), b.iops(&bn))
 	return as, bs, an, bn, err
@@ -125,4 +133,9 @@ func (l load) iops(n *counts) func() (float64, error) {
 		*n = c
 		return r.IOPS, err
 	}
+}
+
+func (l load) mibps() (float64, error) {
+	r, _, err := l.measure()
+	return r.Bytes / (1 << 20), err
 }
