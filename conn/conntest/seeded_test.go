@@ -19,6 +19,7 @@ import (
 type counter struct {
 	clerk
 	late   bool
+	turn   sync.Mutex // FORGETs one after the other, with what each waits for
 	mu     sync.Mutex
 	counts map[uint64]uint64
 	first  bool
@@ -33,6 +34,8 @@ func newCounter(late bool) *counter {
 }
 
 func (h *counter) Forget(nodeid, n uint64) {
+	h.turn.Lock()
+	defer h.turn.Unlock()
 	h.mu.Lock()
 	h.counts[nodeid] -= min(n, h.counts[nodeid])
 	open := h.open
