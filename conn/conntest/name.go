@@ -135,23 +135,28 @@ func (c *Client) Link(old, path string) error {
 	k := c.k
 	k.mu.Lock()
 	o, e := k.find(c, old, false)
-	k.mu.Unlock()
 	if e != 0 {
+		k.mu.Unlock()
 		return e
 	}
+	i := o.ino
+	k.mu.Unlock()
 	defer func() {
 		k.mu.Lock()
 		k.dput(o)
 		k.mu.Unlock()
 	}()
-	return c.link(o.ino, path)
+	return c.link(i, path)
 }
 
 // link is fuse_link; the inode is in use.
 func (c *Client) link(i *inode, path string) error {
 	k := c.k
 	in := protocol.LinkIn{Oldnodeid: i.nodeid}
-	err := c.create(path, i.attr.Mode&unix.S_IFMT, &body{op: protocol.OpLink, arg: protocol.BytesOf(&in)})
+	k.mu.Lock()
+	typ := i.attr.Mode & unix.S_IFMT
+	k.mu.Unlock()
+	err := c.create(path, typ, &body{op: protocol.OpLink, arg: protocol.BytesOf(&in)})
 	if err == unix.ENOSYS && k.o.Minor >= 44 { // fc->no_link; before, the caller saw ENOSYS
 		k.mu.Lock()
 		k.no[protocol.OpLink] = true
