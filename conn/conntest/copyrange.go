@@ -66,6 +66,9 @@ func (k *Kernel) copyRange(f *File, off int64, to *File, toOff, n int64) (int64,
 		out.unstable++
 		defer func() { out.unstable-- }()
 	}
+	if e := k.needKillpriv(f.c, out, true); e != 0 { // file_modified
+		return 0, e
+	}
 	copied, e := k.sendCopy(f, off, to, toOff, n)
 	if e != 0 {
 		return 0, e

@@ -58,6 +58,9 @@ func (k *Kernel) fallocate(f *File, mode uint32, off, length int64) unix.Errno {
 		i.unstable++
 		defer func() { i.unstable-- }()
 	}
+	if e := k.needKillpriv(f.c, i, true); e != 0 { // file_modified
+		return e
+	}
 	in := protocol.FallocateIn{Fh: f.fh, Offset: uint64(off), Length: uint64(length), Mode: mode}
 	_, e := k.call(f.c, &body{op: protocol.OpFallocate, nodeid: i.nodeid, arg: protocol.BytesOf(&in)})
 	if e == unix.ENOSYS {

@@ -257,7 +257,27 @@ func (f *File) Close() error {
 		return unix.EBADF
 	}
 	f.closed = true
-	var e unix.Errno
+	e := k.flush(f)
+	if f.maps == 0 {
+		k.release(f)
+	}
+	return errno(e)
+}
+
+// CloseDup is close(2) of a duplicate of the descriptor, dup(2)'s or a child
+// process's: a FLUSH, and the file stays open.
+func (f *File) CloseDup() error {
+	k := f.c.k
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if f.closed {
+		return unix.EBADF
+	}
+	return errno(k.flush(f))
+}
+
+// flush is fs/fuse/file.c: fuse_flush.
+func (k *Kernel) flush(f *File) (e unix.Errno) {
 	if f.ino.reg() && (f.open&protocol.FopenNoflush == 0 || k.has(protocol.InitWritebackCache)) {
 		if e = k.writeBack(f.c, f.ino); e == 0 {
 			e = f.ino.wbErr
@@ -272,13 +292,10 @@ func (f *File) Close() error {
 			e = 0
 		}
 		if e == 0 && k.has(protocol.InitWritebackCache) {
-			f.ino.inval |= unix.STATX_BLOCKS // fuse_flush: not kept in memory
+			f.ino.inval |= unix.STATX_BLOCKS // not kept in memory
 		}
 	}
-	if f.maps == 0 {
-		k.release(f)
-	}
-	return errno(e)
+	return e
 }
 
 // release is fuse_release_common; who holds f yet puts it off.

@@ -29,7 +29,7 @@ func (k *Kernel) allowed(c *Client, i *inode, mask uint32, more uint32) unix.Err
 	}
 	exec := mask&mayExec != 0 && i.reg()
 	refreshed := false
-	if (k.checks() || exec) && k.now >= i.until {
+	if (k.checks() || exec) && (k.now >= i.until || i.inval&invalPerm != 0) {
 		refreshed = true
 		if e := k.getattr(c, i, nil); e != 0 {
 			return e

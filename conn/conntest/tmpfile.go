@@ -25,7 +25,7 @@ func (c *Client) Tmpfile(dir string, flags int, mode uint32) (*File, error) {
 	if e := k.allowed(c, d.ino, mayWrite|mayExec, 0); e != 0 {
 		return nil, e
 	}
-	f, e := k.tmpfile(c, d, uint32(flags)|unix.O_TMPFILE, mode&0o7777)
+	f, e := k.tmpfile(c, d, uint32(flags)&^unix.O_CLOEXEC|unix.O_TMPFILE|largefile(), mode&0o7777)
 	if e != 0 {
 		return nil, e
 	}

@@ -31,6 +31,7 @@ const (
 	invalAll   = unix.STATX_BASIC_STATS
 	invalWrote = unix.STATX_BLOCKS | unix.STATX_MTIME | unix.STATX_CTIME | unix.STATX_SIZE // FUSE_STATX_MODSIZE
 	invalAtime = unix.STATX_ATIME
+	invalPerm  = unix.STATX_MODE | unix.STATX_UID | unix.STATX_GID
 	invalCtime = unix.STATX_CTIME
 )
 

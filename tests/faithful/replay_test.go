@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"os"
+	"regexp"
 	"testing"
 
 	"github.com/fusewire/fusewire/conn/conntest"
@@ -90,5 +91,52 @@ func TestReplayInit(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// replayed are the differences that may be between a recording and its replay, each
+// with its reason. A rule that meets none fails the test.
+var replayed = []struct {
+	side, in string // "conntest", "Linux"; recordings it is confined to
+	match    string
+	why      string
+}{
+	{"", "lf-hp$", `^SETATTR .*\(valid=(MTIME\|)?(FH\|)?CTIME `, "whether a write falls into another tick of the clock than the one before it decides if there are times to flush"},
+	{"", "", `^RELEASE .* flags=0x8[08]00 `, "sync(1) clears O_NONBLOCK by fcntl(2), which a Client has not"},
+	{"", "", `^(BATCH_)?FORGET `, "how many are sent together depends on when the server reads"},
+	{"Linux", "ll|gofuse|pass", `^LOOKUP unique=0 nodeid=1 `, "of no interest to the script: names that the recorder's shell and df(1) found elsewhere, some at other times"},
+	{"conntest", "gofuse|pass", `^(READ|WRITE) |^GETATTR .*\(getattr_flags=FH `, "the kernel passed data on by itself, which conntest does not; the answers are made up"},
+	{"Linux", "gofuse|pass", `^GETATTR .*fh=0x0\)$`, "attributes are looked at anew after data was passed on (fs/fuse/passthrough.c: fuse_passthrough_end_write)"},
+}
+
+// TestReplay has conntest send what was recorded of four servers.
+func TestReplay(t *testing.T) {
+	used := make([]bool, len(replayed))
+	for _, name := range []string{"lf-hp", "lf-hp-passthrough", "lf-ll-writeback", "gofuse"} {
+		t.Run(name, func(t *testing.T) {
+			extra, missing := replay(t, name, func(c *conntest.Client, p *player) {
+				(&shell{t, c, p}).run()
+			})
+			for _, side := range []struct {
+				name string
+				sent []string
+			}{{"conntest", extra}, {"Linux", missing}} {
+			next:
+				for _, s := range side.sent {
+					for i, r := range replayed {
+						if (r.side == "" || r.side == side.name) && regexp.MustCompile(r.in).MatchString(name) && regexp.MustCompile(r.match).MatchString(s) {
+							used[i] = true
+							continue next
+						}
+					}
+					t.Errorf("%s alone: %s", side.name, s)
+				}
+			}
+		})
+	}
+	for i, r := range replayed {
+		if !used[i] {
+			t.Errorf("there is no such difference: %s", r.why)
+		}
 	}
 }
