@@ -134,8 +134,8 @@ func TestConformance(t *testing.T) {
 	}{
 		{"ext4", 3, native},
 		{"auto", 1, func(t testing.TB) *side { return served(t) }},
-		{"never", 4, func(t testing.TB) *side { return served(t, "--cache=never") }},
-		{"always", 3, func(t testing.TB) *side { return served(t, "--cache=always") }},
+		{"never", 12, func(t testing.TB) *side { return served(t, "--cache=never") }},
+		{"always", 9, func(t testing.TB) *side { return served(t, "--cache=always") }},
 	}
 	for _, m := range modes {
 		t.Run(m.name, func(t *testing.T) {
@@ -150,7 +150,7 @@ func TestConformance(t *testing.T) {
 
 // TestReadOnly compares with an ext4 that is mounted read-only.
 func TestReadOnly(t *testing.T) {
-	tests := every(4, everything())
+	tests := every(12, everything())
 	want := readOnlyExt4(t).play(t, tests)
 	src := loopExt4(t)
 	s := newSide(t, src, "", src)
