@@ -18,6 +18,8 @@ type later struct{}
 
 func (later) Error() string { return "ops: to be finished later" }
 
+type detachedError struct{ later }
+
 // Errno returns what the kernel is told of err: the unix.Errno in its chain,
 // else EIO. It is never 0 and never above 511, which the kernel refuses
 // (fs/fuse/dev.c: fuse_dev_do_write).
@@ -28,5 +30,3 @@ func Errno(err error) unix.Errno {
 	}
 	return e
 }
-
-type detachedError struct{ later }

@@ -245,6 +245,46 @@ func TestFinishTwice(t *testing.T) {
 	k.unmount()
 }
 
+// ending keeps a LOOKUP, and takes its time to forget.
+type ending struct {
+	full
+	held chan *Request
+}
+
+func (e *ending) Lookup(r *Request, name []byte, out *protocol.EntryOut) error {
+	fill(out)
+	r.Detach()
+	e.held <- r
+	return Later
+}
+
+func (e *ending) Forget(id, n uint64) {
+	time.Sleep(20 * time.Millisecond)
+	e.full.Forget(id, n)
+}
+
+// TestTakeBackBeforeDone: what a reply after the end would have given is taken back
+// before Done.
+func TestTakeBackBeforeDone(t *testing.T) {
+	e := &ending{held: make(chan *Request, 1)}
+	k := serve(t, e, nil)
+	k.send(protocol.OpLookup, 1, rq{Name: []byte("n")})
+	r := <-e.held
+	done := make(chan bool)
+	go func() {
+		defer close(done)
+		k.unmount()
+	}()
+	eventually(t, "the end is known", r.Interrupted)
+	if r.Finish(0, nil) == nil {
+		t.Error("a reply was taken after the end")
+	}
+	<-done
+	if got := e.take(); got != "forget 77 1; done" {
+		t.Errorf("%q", got)
+	}
+}
+
 func TestLater(t *testing.T) {
 	for how := range 6 {
 		l := &laters{how: how}

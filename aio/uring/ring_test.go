@@ -10,16 +10,22 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// setup makes a ring or skips where io_uring is absent or forbidden, which is
-// not ours to change. The goroutine keeps its thread.
+// needRing skips where making a ring failed with err because io_uring is absent or
+// forbidden, which is not ours to change.
+func needRing(t testing.TB, err error) {
+	t.Helper()
+	if errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EPERM) {
+		t.Skipf("no io_uring here: %v", err)
+	}
+}
+
+// setup makes a ring, if there may be one. The goroutine keeps its thread.
 func setup(t testing.TB, entries uint32, o Options) *Ring {
 	t.Helper()
 	runtime.LockOSThread()
 	t.Cleanup(runtime.UnlockOSThread)
 	r, err := Setup(entries, o)
-	if errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EPERM) {
-		t.Skipf("no io_uring here: %v", err)
-	}
+	needRing(t, err)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,9 +43,7 @@ func modern(t testing.TB, entries uint32) *Ring {
 	runtime.LockOSThread()
 	t.Cleanup(runtime.UnlockOSThread)
 	r, err := SetupBest(entries, SetupSingleIssuer|SetupDeferTaskrun|SetupNoSQArray|SetupSubmitAll, 0, Options{})
-	if errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EPERM) {
-		t.Skipf("no io_uring here: %v", err)
-	}
+	needRing(t, err)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,9 +121,8 @@ func TestNopStorm(t *testing.T) {
 			runtime.LockOSThread()
 			defer runtime.UnlockOSThread()
 			r, err := SetupBest(8, c.flags, 0, Options{CQEntries: 32})
-			if errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EPERM) {
-				t.Skipf("no io_uring here: %v", err)
-			} else if err != nil {
+			needRing(t, err)
+			if err != nil {
 				t.Fatal(err)
 			}
 			defer r.Close()

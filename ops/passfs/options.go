@@ -47,9 +47,9 @@ const (
 	// ParallelAuto: those that bypass the page cache anyway, because of the
 	// cache mode or DirectIO. The default.
 	ParallelAuto ParallelMode = iota
-	// ParallelAlways: those with O_DIRECT too, without O_APPEND. FOPEN_DIRECT_IO, which they need
-	// for it, costs a blocking read or write of more than one request that its
-	// requests are sent one by one (fs/fuse/file.c: fuse_direct_read_iter).
+	// ParallelAlways: those with O_DIRECT too, without O_APPEND. They need
+	// FOPEN_DIRECT_IO for it, with which the requests of one blocking read or
+	// write are sent one by one (fs/fuse/file.c: fuse_direct_read_iter).
 	// Needs DIRECT_IO_ALLOW_MMAP: kernels before keep stale pages.
 	ParallelAlways
 	// ParallelNever: none.

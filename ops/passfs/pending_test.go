@@ -208,6 +208,54 @@ func TestEngineSetid(t *testing.T) {
 	}
 }
 
+// TestEngineSetidInline: nor does it take them for a writer with CAP_FSETID, on a
+// thread that put it aside for the one before.
+func TestEngineSetidInline(t *testing.T) {
+	e := aio.New(aio.Inline{}, aio.Config{})
+	defer e.Close()
+	o := DefaultOptions()
+	o.Engine, o.Slow = e, true
+	w, id := fileWire(t, &o, "0123456789")
+	fh := w.mustOpen(id, unix.O_RDWR)
+	if !w.fs.hasFsetid {
+		return // the source decides, by what this process may
+	}
+	name := filepath.Join(w.dir, "f")
+	for range 20 {
+		for _, kill := range []uint32{protocol.WriteKillSuidgid, 0} {
+			if err := os.Chmod(name, 0o755|os.ModeSetuid); err != nil {
+				t.Fatal(err)
+			}
+			if n, e := w.write(id, fh, 0, "x", who{}, kill, 0); n != 1 || e != 0 {
+				t.Fatal(n, e)
+			}
+			st, err := os.Stat(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if kept := st.Mode()&os.ModeSetuid != 0; kept != (kill == 0) {
+				t.Fatalf("kill %v: %v after", kill != 0, st.Mode())
+			}
+		}
+	}
+}
+
+// TestEngineUnknown: where reading cannot be tried without waiting, the engine
+// reads.
+func TestEngineUnknown(t *testing.T) {
+	var engine atomic.Int32
+	o := slowly(t, 1, func(op *aio.Op) { engine.Add(1); aio.Do(op) })
+	o.Slow = false
+	w, id := fileWire(t, o, "0123456789")
+	fh := w.mustOpen(id, unix.O_RDONLY)
+	f := w.fs.files.get(fh)
+	f.slow.Store(true)
+	w.fs.put(f)
+	if b, e := w.read(id, fh, 0, 10); e != 0 || string(b) != "0123456789" || engine.Load() != 1 {
+		t.Errorf("%v %q, %d by the engine", e, b, engine.Load())
+	}
+}
+
 // TestEngineMany: more requests than threads, of many files, each with its own
 // result, and descriptors that are closed under way.
 func TestEngineMany(t *testing.T) {

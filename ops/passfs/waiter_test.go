@@ -85,6 +85,26 @@ func TestLockCap(t *testing.T) {
 	}
 }
 
+// TestSeekCap: a SEEK_DATA for which the kernel has to write back first counts among
+// those that wait, so that slots are left for the WRITEs.
+func TestSeekCap(t *testing.T) {
+	w, id := fileWire(t, nil, "data")
+	in := protocol.LseekIn{Fh: w.mustOpen(id, unix.O_RDWR), Whence: unix.SEEK_DATA}
+	w.fs.locks.limit.Store(1)
+	for _, c := range []struct {
+		waiting int32
+		want    unix.Errno
+	}{{1, unix.EAGAIN}, {0, 0}} {
+		w.fs.locks.waiters.Store(c.waiting)
+		if _, e := w.call(protocol.OpLseek, id, who{}, protocol.BytesOf(&in)); e != c.want {
+			t.Errorf("%d waiting: %v", c.waiting, e)
+		}
+		if n := w.fs.locks.waiters.Load(); n != c.waiting {
+			t.Errorf("%d counted, %d wait", n, c.waiting)
+		}
+	}
+}
+
 func TestFlock(t *testing.T) {
 	w, id := fileWire(t, nil, "data")
 	f := func(fh uint64, typ uint32) *protocol.LkIn {

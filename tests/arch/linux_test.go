@@ -15,8 +15,8 @@ import (
 // mayBeMissing are what qemu's user mode does not know. A test that needs one of
 // them skips and names it.
 var mayBeMissing = []string{
-	"pwritev2(2) is missing", "no preadv2 here", "no RWF_NOWAIT here: function not implemented",
-	"no io_uring here: io_uring setup: function not implemented", "ioctl(FS_IOC_FSGETXATTR) is missing",
+	"pwritev2(2) is missing", "no preadv2 here", "no RWF_NOWAIT here: " + syscall.ENOSYS.Error(),
+	"no io_uring here: io_uring setup: " + syscall.ENOSYS.Error(), "ioctl(FS_IOC_FSGETXATTR) is missing",
 }
 
 // asRoot are the packages with a test that takes root.
