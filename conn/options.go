@@ -1,6 +1,8 @@
 package conn
 
 import (
+	"bytes"
+	"strconv"
 	"time"
 
 	"github.com/fusewire/fusewire/protocol"
@@ -24,7 +26,7 @@ const unsupported = protocol.InitOverIOUring | protocol.InitHasIOUringBufpool |
 
 // Options of a connection. The zero value of each field is its default.
 type Options struct {
-	MaxWrite            uint32 // bytes of the largest WRITE, rounded up to pages; default 1 MiB, least 4096
+	MaxWrite            uint32 // bytes of the largest WRITE, rounded up to pages, least 4096; default 1 MiB, up to 4 MiB where fs.fuse.max_pages_limit was raised
 	MaxBackground       uint16 // asynchronous requests the kernel hands out at once; default 256
 	CongestionThreshold uint16 // of those, when readahead and write-back hold off; default three quarters
 	MaxReadahead        uint32 // bytes; default what the kernel offers, which it only ever lowers
@@ -57,6 +59,21 @@ const maxWriteCap = 64 << 20
 // 32-bit systems have little of, and memory only as far as it is used.
 const defaultSlots = 64 + 960*(^uint(0)>>63)
 
+// defaultMaxWrite follows the limit on pages in a request that an administrator
+// may have raised from 256 (fs/fuse/sysctl.c, 6.13), as far as slots stay modest.
+func defaultMaxWrite(page uint32) uint32 {
+	const least, most = 1 << 20, 4 << 20
+	if defaultSlots == 64 { // on 32-bit address space is short
+		return least
+	}
+	b, _ := readFile("/proc/sys/fs/fuse/max_pages_limit")
+	pages, _ := strconv.Atoi(string(bytes.TrimSpace(b)))
+	if pages <= protocol.MaxPagesLimitDefault {
+		return least
+	}
+	return uint32(min(max(pages*int(page), least), most))
+}
+
 // withDefaults returns o with every zero filled in and every value in bounds.
 func (o *Options) withDefaults() Options {
 	var r Options
@@ -65,7 +82,7 @@ func (o *Options) withDefaults() Options {
 	}
 	page := uint32(unix.Getpagesize())
 	if r.MaxWrite == 0 {
-		r.MaxWrite = 1 << 20
+		r.MaxWrite = defaultMaxWrite(page)
 	}
 	r.MaxWrite = min(max(r.MaxWrite, 4096), maxWriteCap)
 	r.MaxWrite = min((r.MaxWrite+page-1)/page, 65535) * page

@@ -53,7 +53,7 @@ var longs = [...]struct{ name, short, arg, help string }{
 	{"single-thread", "s", "", "one thread (--num-threads=1)"},
 	{"clone-fd", "", "", "a device descriptor for each thread"},
 	{"max-read", "", "BYTES", "largest read request (default: no limit)"},
-	{"max-write", "", "BYTES", "largest write request (default: 1M)"},
+	{"max-write", "", "BYTES", "largest write request (default: 1M, to 4M by fs.fuse limit)"},
 	{"max-background", "", "N", "asynchronous requests at once (default: 256)"},
 	{"congestion-threshold", "", "N", "of those, when the kernel holds off (default: three quarters)"},
 	{"rlimit-nofile", "", "N", "limit of open files (default: as high as allowed)"},

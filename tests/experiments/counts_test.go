@@ -96,3 +96,18 @@ func TestParallelWrites(t *testing.T) {
 		}
 	}
 }
+
+// TestCopies: 1 MiB requests are carried out where they lie, by the reader and by an
+// engine: nothing is copied in user space.
+func TestCopies(t *testing.T) {
+	for _, atATime := range []int{0, 4} {
+		for _, rw := range []string{"read", "write"} {
+			l := load{spec: on(t), size: 16 << 20}
+			l.AtATime, l.Count = atATime, true
+			l.fio = []string{"--ioengine=libaio", "--iodepth=4", "--direct=1", "--bs=1m", "--rw=" + rw}
+			if n := l.must(t); n.Copied != 0 || n.Reads+n.Writes != 16 {
+				t.Errorf("%s, %d at a time: %d bytes copied, %d requests, want 0 and 16", rw, atATime, n.Copied, n.Reads+n.Writes)
+			}
+		}
+	}
+}

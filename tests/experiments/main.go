@@ -42,6 +42,7 @@ var experiments = []experiment{
 	{"seed3", "scatter-gather direct I/O", seed3},
 	{"seed4", "parallel direct writes on one file", seed4},
 	{"shared", "the same, against a file per job", shared},
+	{"cost", "the server's processor time, and copies", cost},
 }
 
 func main() {

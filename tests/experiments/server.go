@@ -21,6 +21,7 @@ import (
 	"github.com/fusewire/fusewire/ops"
 	"github.com/fusewire/fusewire/ops/passfs"
 	"github.com/fusewire/fusewire/protocol"
+	"github.com/fusewire/fusewire/sg"
 )
 
 // roleVar tells the binary that it is to be a server or a writer, and what kind.
@@ -56,6 +57,8 @@ type counts struct {
 	Calls, Bytes  uint64 // of the store
 	Engine        aio.Stats
 	Conn          conn.Stats
+	Copied        uint64        // bytes, by sg
+	CPU           time.Duration // of the process, both kinds
 }
 
 // counter is a conn.Tap.
@@ -163,7 +166,7 @@ func serve(text string) error {
 	if err := c.Serve(h); err != nil {
 		return err
 	}
-	n := counts{Reads: tap.reads.Load(), Writes: tap.writes.Load(), Conn: c.Stats()}
+	n := counts{Reads: tap.reads.Load(), Writes: tap.writes.Load(), Conn: c.Stats(), Copied: sg.Copied()}
 	if o.Engine != nil {
 		n.Calls, n.Bytes, n.Engine = store.Calls(), store.Bytes(), o.Engine.Stats()
 		n.PeakStore = n.Engine.PeakDepth
@@ -223,6 +226,7 @@ func (v *server) stop() (n counts, err error) {
 	err = json.NewDecoder(v.out).Decode(&n)
 	err = errors.Join(err, v.cmd.Wait())
 	limit.Stop()
+	n.CPU = v.cmd.ProcessState.UserTime() + v.cmd.ProcessState.SystemTime()
 	if err == nil && n.Conn.Panics+n.Conn.Unanswered+n.Conn.Double+n.Conn.Refused+n.Conn.Malformed > 0 {
 		err = fmt.Errorf("the server ended with %s", n.Conn.AppendText(nil))
 	}
