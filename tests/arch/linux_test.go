@@ -48,7 +48,7 @@ func TestRunLinux(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer os.RemoveAll(bins)
+	t.Cleanup(func() { os.RemoveAll(bins) }) // when the subtests, which run at once, have ended
 	if err := os.Chmod(bins, 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -84,9 +84,10 @@ func TestRunLinux(t *testing.T) {
 		emulated := len(prefix) > 0
 		for _, p := range linux {
 			t.Run(m.goarch+"/"+p, func(t *testing.T) {
+				t.Parallel()
 				// The kernel's kill at the bound would be silent; this is ENOMEM.
 				argv := []string{"-c", `ulimit -v 8000000 && exec "$0" "$@"`}
-				argv = append(append(argv, prefix...), filepath.Join(dir, filepath.Base(p)+".test"), "-test.v", "-test.timeout=3m")
+				argv = append(append(argv, prefix...), filepath.Join(dir, filepath.Base(p)+".test"), "-test.v", "-test.timeout=8m")
 				if emulated {
 					argv = append(argv, "-test.short")
 				}
