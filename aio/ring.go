@@ -277,6 +277,8 @@ func (r *Ring) completed(i uint32, c uring.CQE) {
 				r.submit(i)
 				return
 			}
+		case e == 0 && n == 0 && left > 0 && op.Kind == Write:
+			e = unix.EIO // a back end that takes nothing and does not say why: as sg.Pwritev
 		case e == unix.EINVAL && s.done > 0 && op.Kind == Read && atEnd(op.FD, op.Off+int64(s.done)):
 			e = 0 // a direct read cannot ask at an odd offset whether this is the end
 		case e == unix.EAGAIN && op.Flags&unix.RWF_NOWAIT == 0 && s.done == 0:
