@@ -43,6 +43,7 @@ var experiments = []experiment{
 	{"seed4", "parallel direct writes on one file", seed4},
 	{"shared", "the same, against a file per job", shared},
 	{"cost", "the server's processor time, and copies", cost},
+	{"floor", "conn alone, against the same in C", floor},
 }
 
 func main() {

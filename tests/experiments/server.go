@@ -48,6 +48,8 @@ type spec struct {
 	Parallel      passfs.ParallelMode
 	Threads       int
 	Count         bool // requests are counted, which costs a little
+	Null          bool // no passfs: null
+	Ring          bool // over io_uring
 }
 
 // counts is what a server has seen by the time it ends.
@@ -154,6 +156,10 @@ func serve(text string) error {
 	if s.NoWrites {
 		h = ops.New(forgetful{fs})
 	}
+	var handler conn.Handler = h
+	if s.Null {
+		handler = null{}
+	}
 	go func() {
 		<-c.Ready()
 		fmt.Println("ready")
@@ -163,7 +169,7 @@ func serve(text string) error {
 			_ = m.Detach() // so that Serve ends all the same
 		}
 	}()
-	if err := c.Serve(h); err != nil {
+	if err := c.Serve(handler); err != nil {
 		return err
 	}
 	n := counts{Reads: tap.reads.Load(), Writes: tap.writes.Load(), Conn: c.Stats(), Copied: sg.Copied()}
