@@ -47,6 +47,7 @@ var longs = [...]struct{ name, short, arg, help string }{
 	{"writeback", "", "", "let the kernel hold written data back; nobody else may change SRC"},
 	{"writeback-cache", "", "", "the same"},
 	{"direct-io", "", "", "do not use the page cache"},
+	{"nopassthrough", "", "", "do not let the kernel read and write SRC's files itself"},
 	{"parallel-direct-writes", "", "MODE", "auto (where no page cache is used), always (O_DIRECT) or never"},
 	{"xattr", "", "MODE", "passthrough (default), noattr (EOPNOTSUPP) or nosys (ENOSYS)"},
 	{"num-threads", "", "N", "most threads that serve (default: 10)"},
@@ -286,6 +287,8 @@ func (o *options) apply(name, val, as string) error {
 		o.mount.AutoUnmount = true
 	case "writeback", "writeback-cache":
 		o.fs.Writeback = true
+	case "nopassthrough":
+		o.fs.NoPassthrough = true
 	case "direct-io":
 		o.fs.DirectIO = true
 	case "single-thread":

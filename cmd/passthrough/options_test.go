@@ -66,6 +66,8 @@ func TestParse(t *testing.T) {
 			o.fs.NegativeTimeout, o.fs.AttrTimeout, o.fs.EntryTimeout = 500*time.Millisecond, 0, 2*time.Second
 		}},
 		{both + "--writeback", func(o *options) { o.fs.Writeback = true }},
+		{both + "--nopassthrough", func(o *options) { o.fs.NoPassthrough = true }},
+		{both + "-o nopassthrough", func(o *options) { o.fs.NoPassthrough = true }},
 		{both + "-o writeback_cache", func(o *options) { o.fs.Writeback = true }},
 		{both + "-o writeback,cache=always", func(o *options) { o.fs.Writeback, o.fs.Cache = true, passfs.CacheAlways }},
 		{both + "--direct-io", func(o *options) { o.fs.DirectIO = true }},

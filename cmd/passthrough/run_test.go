@@ -257,7 +257,7 @@ func TestDebug(t *testing.T) {
 	must(t, os.WriteFile(src+"/file", []byte("content"), 0o644))
 	must(t, unix.Setxattr(src+"/file", "user.x", []byte("value"), 0))
 	at(t, mnt)
-	p := start(t, "-d", "-s", src, mnt)
+	p := start(t, "-d", "-s", "--nopassthrough", src, mnt)
 	p.ready(t, mnt)
 	out, err := exec.Command("sh", "-c", "cat "+mnt+"/file; cat "+mnt+"/none; getfattr -d "+mnt+"/file").CombinedOutput()
 	must(t, unix.Unmount(mnt, 0))

@@ -69,10 +69,10 @@ func TestAllocs(t *testing.T) {
 			t.Errorf("%s: %v allocations", name, n)
 		}
 	}
-	fs.hasFsetid = canFsetid()
+	fs.hasFsetid = hasCap(unix.CAP_FSETID)
 	runtime.LockOSThread() // and never given back: the thread ends with the test
 	if n := testing.AllocsPerRun(50, func() {
-		if !setCap(unix.CAP_FSETID, false) || canFsetid() || !setCap(unix.CAP_FSETID, fs.hasFsetid) {
+		if !setCap(unix.CAP_FSETID, false) || hasCap(unix.CAP_FSETID) || !setCap(unix.CAP_FSETID, fs.hasFsetid) {
 			t.Fatal("CAP_FSETID does not go or come")
 		}
 	}); n != 0 {

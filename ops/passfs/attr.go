@@ -140,6 +140,9 @@ func (fs *FS) Setattr(r *ops.Request, in *protocol.SetattrIn, out *protocol.Attr
 		return err
 	}
 	fs.attr(&st, out)
+	if in.Valid == 0 {
+		out.AttrValid, out.AttrValidNsec = 0, 0 // the write to come may change the mode
+	}
 	return nil
 }
 

@@ -144,7 +144,7 @@ func (fs *FS) Create(r *ops.Request, in *protocol.CreateIn, name []byte, e *prot
 		fs.giveFD(1)
 		return err
 	}
-	err = fs.register(dir, name, fd, in.Flags, e, o)
+	err = fs.register(r, dir, name, fd, in.Flags, e, o)
 	if err != nil && made {
 		fs.undo(dirfd, c, unix.S_IFREG)
 	}
@@ -177,7 +177,7 @@ func (fs *FS) openExisting(dirfd int, c *byte, flags int) (int, error) {
 
 // register turns the new open file fd into an inode and a file handle, and
 // closes it when that fails.
-func (fs *FS) register(dir *inode, name []byte, fd int, flags uint32, e *protocol.EntryOut, o *protocol.OpenOut) error {
+func (fs *FS) register(r *ops.Request, dir *inode, name []byte, fd int, flags uint32, e *protocol.EntryOut, o *protocol.OpenOut) error {
 	var st unix.Statx_t
 	if err := statxFD(fd, &st); err != nil {
 		fs.closeFD(fd)
@@ -188,7 +188,7 @@ func (fs *FS) register(dir *inode, name []byte, fd int, flags uint32, e *protoco
 		fs.closeFD(fd)
 		return err
 	}
-	if err := fs.newFile(i, fd, flags, o); err != nil {
+	if err := fs.newFile(r, i, fd, flags, &st, o); err != nil {
 		fs.closing(i, fd)
 		fs.closeFD(fd)
 		fs.Forget(i.nodeid, 1)
@@ -230,5 +230,5 @@ func (fs *FS) Tmpfile(r *ops.Request, in *protocol.CreateIn, e *protocol.EntryOu
 		fs.giveFD(1)
 		return err
 	}
-	return fs.register(dir, nil, fd, in.Flags, e, o)
+	return fs.register(r, dir, nil, fd, in.Flags, e, o)
 }

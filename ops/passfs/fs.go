@@ -1,6 +1,8 @@
 package passfs
 
 import (
+	"sync/atomic"
+
 	"golang.org/x/sys/unix"
 
 	"github.com/fusewire/fusewire/conn"
@@ -34,9 +36,14 @@ type FS struct {
 	euid, egid uint32
 
 	hasFsetid   bool       // CAP_FSETID is in effect, see killpriv.go
+	stacked     bool       // the source lies on other file systems (overlayfs)
 	mmapsDirect bool       // DIRECT_IO_ALLOW_MMAP is in force
 	writeback   bool       // WRITEBACK_CACHE is in force
 	conn        *conn.Conn // since INIT
+
+	backs    atomic.Bool  // kernel passthrough is in force, see backing.go
+	backSaid atomic.Bool  // that it is not has been said
+	backed   atomic.Int32 // backing ids there are
 
 	files    fileTable
 	locks    lockTable
@@ -61,7 +68,7 @@ func New(srcFD int, o *Options) (*FS, error) {
 	fs.budget.max = int32(maxFDs(fs.opt.MaxFDs))
 	fs.euid, fs.egid = uint32(unix.Geteuid()), uint32(unix.Getegid())
 	fs.switching = canSwitch()
-	fs.hasFsetid = canFsetid()
+	fs.hasFsetid = hasCap(unix.CAP_FSETID)
 	for n := range fs.shards {
 		fs.shards[n].m = make(map[key]*inode)
 	}
@@ -89,6 +96,7 @@ func (fs *FS) open(srcFD int) error {
 		unix.Close(fd)
 		return &Error{Op: "statx source", Err: err}
 	}
+	fs.stacked = fsType(fd) == unix.OVERLAYFS_SUPER_MAGIC
 	fs.budget.used.Add(1)
 	root := &inode{nodeid: protocol.RootID, key: keyOf(&st), mode: uint32(st.Mode) & unix.S_IFMT}
 	root.mnt = fs.mountOf(nil, &root.key, fd, root.mode)
@@ -143,11 +151,12 @@ func maxFDs(asked int) int {
 //   - CACHE_SYMLINKS: only where nobody else changes the source.
 //   - CREATE_SUPP_GROUP: the group a setgid directory needs, sent with creations.
 //   - EXPORT_SUPPORT: LOOKUP of "." and "..", as far as the kernel still knows the node.
+//   - PASSTHROUGH: backing.go. Without write-back, DirectIO and the like, which are explicit.
 //   - HAS_EXPIRE_ONLY, HAS_RESEND, ABORT_ERROR, INIT_EXT: the channel's business, no cost here.
 //
 // Not wanted: SECURITY_CTX (labels would have to be set with the creation),
 // HANDLE_KILLPRIV (version 1 kills always), EXPLICIT_INVAL_DATA (nobody here
-// would send the notifications), WRITEBACK_CACHE, PASSTHROUGH, SPLICE_*; and
+// would send the notifications), WRITEBACK_CACHE, SPLICE_*; and
 // ATOMIC_O_TRUNC: with it an O_TRUNC reaches us before the kernel finds that the
 // file is a running program, and ETXTBSY comes when its text is gone (fs/namei.c:
 // do_open). Without it an opener who truncates costs one SETATTR more.
@@ -174,6 +183,9 @@ func (fs *FS) Want() protocol.InitFlags {
 	if fs.opt.Writeback {
 		w |= protocol.InitWritebackCache
 	}
+	if o := &fs.opt; !o.NoPassthrough && !o.Writeback && !o.Slow && o.Parallel != ParallelAlways && !fs.direct() {
+		w |= protocol.InitPassthrough
+	}
 	if fs.switching {
 		w |= protocol.InitCreateSuppGroup
 	}
@@ -193,9 +205,9 @@ func (fs *FS) direct() bool {
 func (fs *FS) Init(c *conn.Conn, in *protocol.InitIn, out *protocol.InitOut) error {
 	w := fs.Want()
 	no := protocol.InitHandleKillpriv | protocol.InitExplicitInvalData |
-		protocol.InitSecurityCtx | protocol.InitPassthrough | protocol.InitAllowIdmap
+		protocol.InitSecurityCtx | protocol.InitAllowIdmap
 	for _, f := range [...]protocol.InitFlags{protocol.InitPosixACL, protocol.InitCacheSymlinks, protocol.InitWritebackCache,
-		protocol.InitAutoInvalData, protocol.InitCreateSuppGroup, protocol.InitExportSupport} {
+		protocol.InitAutoInvalData, protocol.InitPassthrough, protocol.InitCreateSuppGroup, protocol.InitExportSupport} {
 		if w&f == 0 {
 			no |= f
 		}
@@ -205,6 +217,7 @@ func (fs *FS) Init(c *conn.Conn, in *protocol.InitIn, out *protocol.InitOut) err
 	fs.conn = c
 	fs.writeback = out.Flags&uint32(protocol.InitWritebackCache) != 0
 	fs.mmapsDirect = out.Flags2&uint32(protocol.InitDirectIOAllowMmap>>32) != 0
+	fs.mayBack(out)
 	return nil
 }
 

@@ -13,6 +13,7 @@ type mount struct {
 	fd       int  // a real descriptor on it, for open_by_handle_at and syncfs; -1: none
 	openable bool // file handles can be opened
 	refs     atomic.Int32
+	backable atomic.Int32 // backYes, backNo, or not known yet
 }
 
 // maxMounts bounds the descriptors held for mounts inside the source. Files

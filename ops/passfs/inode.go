@@ -58,6 +58,9 @@ type inode struct {
 	name   string // "" when it is not needed (the mount has file handles)
 	files  []int  // descriptors of open files, to come back through
 	last   version
+
+	users   int32 // open files: above 0 with a backing id, below without
+	backing int32 // the id
 }
 
 func (i *inode) isDir() bool { return i.mode == unix.S_IFDIR }

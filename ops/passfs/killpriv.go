@@ -27,11 +27,11 @@ import (
 // capSelf is the pid of capget(2) and capset(2) that means the calling thread.
 const capSelf = 0
 
-// canFsetid reports whether the calling thread has CAP_FSETID in effect.
-func canFsetid() bool {
+// hasCap reports whether the calling thread has capability c in effect.
+func hasCap(c int) bool {
 	h := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3, Pid: capSelf}
 	var d [2]unix.CapUserData
-	return unix.Capget(&h, &d[0]) == nil && d[0].Effective&(1<<unix.CAP_FSETID) != 0
+	return unix.Capget(&h, &d[0]) == nil && d[0].Effective&(1<<c) != 0
 }
 
 // fsetid makes the serving thread have CAP_FSETID or not. Where the server

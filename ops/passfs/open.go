@@ -59,7 +59,7 @@ func (fs *FS) Open(r *ops.Request, in *protocol.OpenIn, out *protocol.OpenOut) e
 	if flags&unix.O_TRUNC != 0 {
 		fs.fsetid(r, in.OpenFlags&protocol.OpenKillSuidgid == 0)
 	}
-	err = fs.openNow(i, flags, in, out)
+	err = fs.openNow(r, i, flags, in, out)
 	if err == unix.EAGAIN && in.Flags&unix.O_NONBLOCK == 0 {
 		return fs.openLater(r, i, flags, in, out)
 	}
@@ -90,7 +90,7 @@ func (fs *FS) openLater(r *ops.Request, i *inode, flags int, in *protocol.OpenIn
 			if r.Interrupted() {
 				err = unix.EINTR
 			} else {
-				err = fs.openNow(i, flags, in, out)
+				err = fs.openNow(nil, i, flags, in, out)
 			}
 		}
 		t.waiters.Add(-1)
@@ -99,8 +99,9 @@ func (fs *FS) openLater(r *ops.Request, i *inode, flags int, in *protocol.OpenIn
 	return ops.Later
 }
 
-// openNow opens i, EAGAIN if that would have to wait.
-func (fs *FS) openNow(i *inode, flags int, in *protocol.OpenIn, out *protocol.OpenOut) error {
+// openNow opens i, EAGAIN if that would have to wait. r is nil off the serving
+// thread.
+func (fs *FS) openNow(r *ops.Request, i *inode, flags int, in *protocol.OpenIn, out *protocol.OpenOut) error {
 	fd, err := fs.reopen(i, flags|unix.O_NONBLOCK)
 	if err == unix.EPERM && flags&unix.O_NOATIME != 0 {
 		// The caller may, but the server is neither the owner nor root.
@@ -124,7 +125,7 @@ func (fs *FS) openNow(i *inode, flags int, in *protocol.OpenIn, out *protocol.Op
 		unix.FcntlInt(uintptr(fd), unix.F_SETFL, flags&(unix.O_NOATIME|unix.O_APPEND))
 	}
 	i.opened(fd)
-	if err := fs.newFile(i, fd, in.Flags, out); err != nil {
+	if err := fs.newFile(r, i, fd, in.Flags, nil, out); err != nil {
 		fs.closing(i, fd)
 		fs.closeFD(fd)
 		return err
@@ -152,10 +153,14 @@ func (fs *FS) owns(r *ops.Request, i *inode) bool {
 }
 
 // newFile makes an open file of fd, which the inode knows already (opened),
-// and fills in the reply. flags are the caller's. On error fd is still the
-// caller's.
-func (fs *FS) newFile(i *inode, fd int, flags uint32, out *protocol.OpenOut) error {
+// and fills in the reply. flags are the caller's; r and st as for enter. On
+// error fd is still the caller's.
+func (fs *FS) newFile(r *ops.Request, i *inode, fd int, flags uint32, st *unix.Statx_t, out *protocol.OpenOut) error {
 	f := &file{fd: fd, flags: flags, i: i}
+	id, err := fs.enter(r, i, fd, flags, st)
+	if err != nil {
+		return err
+	}
 	bypass := false
 	if flags&unix.O_APPEND != 0 || fs.raised(flags) {
 		fl, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
@@ -163,6 +168,9 @@ func (fs *FS) newFile(i *inode, fd int, flags uint32, out *protocol.OpenOut) err
 		bypass = fs.writeback && err == nil && wb.MustBypass(fl)
 	}
 	switch {
+	case id != 0:
+		f.backed = true
+		out.OpenFlags, out.BackingID = protocol.FopenPassthrough, id
 	case bypass, fs.direct(),
 		fs.opt.Parallel == ParallelAlways && flags&(unix.O_DIRECT|unix.O_APPEND) == unix.O_DIRECT && fs.mmapsDirect:
 		// Shared mappings work where DIRECT_IO_ALLOW_MMAP was negotiated (7.39).
@@ -181,7 +189,7 @@ func (fs *FS) newFile(i *inode, fd int, flags uint32, out *protocol.OpenOut) err
 		}
 	}
 	switch acc := flags & unix.O_ACCMODE; {
-	case acc == unix.O_RDONLY:
+	case acc == unix.O_RDONLY, f.backed:
 	case fs.writeback && !f.direct, acc == unix.O_RDWR && (!f.direct || fs.mmapsDirect):
 		f.writes = true
 		i.writers.Add(1)
@@ -191,6 +199,7 @@ func (fs *FS) newFile(i *inode, fd int, flags uint32, out *protocol.OpenOut) err
 		if f.writes {
 			i.writers.Add(-1)
 		}
+		fs.leave(i, f.backed)
 		return err
 	}
 	out.Fh = fh
@@ -285,6 +294,7 @@ func (fs *FS) closeFile(fh uint64) {
 	if f.writes {
 		f.i.writers.Add(-1)
 	}
+	fs.leave(f.i, f.backed)
 	if f.locked.Load() {
 		// Not by closing: a request still under way would keep it.
 		fs.locks.release(fs, f)

@@ -77,6 +77,16 @@ type Options struct {
 	// likes (WRITEBACK_CACHE, 3.15): for a source nobody else changes. Files
 	// opened with FOPEN_DIRECT_IO have no part in it.
 	Writeback bool
+	// NoPassthrough has every read and write come to us. Otherwise the kernel
+	// does them on the files of the source itself where it can (PASSTHROUGH, 6.9:
+	// needs CAP_SYS_ADMIN and HANDLE_KILLPRIV_V2), file by file: not on a source
+	// whose files are no plain files (procfs) or that is a network's, nor for
+	// files with set-id bits. Options that say how data is to go win over it:
+	// Writeback, DirectIO, CacheNever, CacheMetadata, ParallelAlways, Slow.
+	NoPassthrough bool
+	// MaxBacking is the most files passed through at once, each of which
+	// has a backing id. 0: as many as MaxFDs.
+	MaxBacking int
 	// Engine, if set, carries out what a READ, an FSYNC or a WRITE with O_SYNC or
 	// O_DSYNC would otherwise keep a reader of the device waiting for. It is the
 	// caller's to close, after Serve has returned, and serves this file system
