@@ -124,8 +124,10 @@ func (fs *FS) enter(r *ops.Request, i *inode, fd int, flags uint32, st *unix.Sta
 			return 0, nil
 		}
 		i.backing = id
-	} else if flags&unix.O_DIRECT != 0 && !canDirect(fd) {
-		return 0, unix.EINVAL
+	} else if flags&unix.O_DIRECT != 0 {
+		if err := fs.tryDirect(fd, flags); err != nil {
+			return 0, err
+		}
 	}
 	i.users++
 	return i.backing, nil
@@ -150,7 +152,7 @@ func (fs *FS) leave(i *inode, backed bool) {
 
 // back makes a backing id for i, 0 if it cannot have one.
 func (fs *FS) back(r *ops.Request, i *inode, fd int, flags uint32, st *unix.Statx_t) int32 {
-	if !fs.backable(i, fd) || flags&unix.O_DIRECT != 0 && !canDirect(fd) {
+	if !fs.backable(i, fd) || flags&unix.O_DIRECT != 0 && fs.tryDirect(fd, flags) != nil {
 		return 0
 	}
 	if st == nil {
@@ -162,7 +164,7 @@ func (fs *FS) back(r *ops.Request, i *inode, fd int, flags uint32, st *unix.Stat
 	if st.Mode&(unix.S_ISUID|unix.S_ISGID) != 0 {
 		return 0
 	}
-	if fs.backed.Add(1) <= fs.maxBacked() {
+	if fs.backed.Add(1) <= fs.budget.max {
 		fs.fsetid(r, false)
 		if !fs.hasFsetid || fs.thread(r).noFsetid {
 			id, err := fs.conn.BackingOpen(fd)
@@ -187,23 +189,13 @@ func (fs *FS) back(r *ops.Request, i *inode, fd int, flags uint32, st *unix.Stat
 	return 0
 }
 
-func (fs *FS) maxBacked() int32 {
-	if n := fs.opt.MaxBacking; n > 0 {
-		return int32(min(n, maxFiles))
+// tryDirect opens what fd is open on once more, with O_DIRECT: EINVAL where the
+// source has no such mode. To set it by fcntl(2) would tell less (overlayfs).
+func (fs *FS) tryDirect(fd int, flags uint32) error {
+	var b [12]byte
+	fd, err := openAt(fs.procFD, fdName(fd, &b), int(flags&(unix.O_ACCMODE|unix.O_APPEND))|unix.O_DIRECT|unix.O_NONBLOCK, 0)
+	if err == nil {
+		unix.Close(fd)
 	}
-	return fs.budget.max
-}
-
-// canDirect reports whether fd could have O_DIRECT (fs/fcntl.c: setfl). It is
-// nobody else's yet.
-func canDirect(fd int) bool {
-	fl, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
-	if err != nil {
-		return false
-	}
-	if _, err = unix.FcntlInt(uintptr(fd), unix.F_SETFL, fl|unix.O_DIRECT); err != nil {
-		return false
-	}
-	unix.FcntlInt(uintptr(fd), unix.F_SETFL, fl)
-	return true
+	return err
 }

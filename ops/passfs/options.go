@@ -84,9 +84,6 @@ type Options struct {
 	// files with set-id bits. Options that say how data is to go win over it:
 	// Writeback, DirectIO, CacheNever, CacheMetadata, ParallelAlways, Slow.
 	NoPassthrough bool
-	// MaxBacking is the most files passed through at once, each of which
-	// has a backing id. 0: as many as MaxFDs.
-	MaxBacking int
 	// Engine, if set, carries out what a READ, an FSYNC or a WRITE with O_SYNC or
 	// O_DSYNC would otherwise keep a reader of the device waiting for. It is the
 	// caller's to close, after Serve has returned, and serves this file system
@@ -102,8 +99,9 @@ type Options struct {
 	ReadOnly bool
 	// MaxFDs is the number of descriptors the file system may hold: inode
 	// references and open files together, the former making room for the
-	// latter. 0: the soft RLIMIT_NOFILE less a reserve, at most 32768.
-	// Smaller than 16 is taken as 16.
+	// latter. There are at most as many backing ids, each of which keeps a file
+	// open in the kernel. 0: the soft RLIMIT_NOFILE less a reserve, at most
+	// 32768. Smaller than 16 is taken as 16.
 	MaxFDs int
 	// Log, if set, is given one line for each surprising event (a thread
 	// that could not return to its ids, a source without file handles).
