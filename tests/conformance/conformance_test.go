@@ -56,18 +56,12 @@ func served(t testing.TB, args ...string) *side {
 }
 
 // compare returns what differs, one report a case, and how many lines it has
-// compared. In a full run every rule of permitted must be of use.
-func compare(mode string, full bool, tests []test, want, got [][]string) (reports []string, lines int) {
-	ms := matchers(mode)
+// compared.
+func compare(ms []*matcher, tests []test, want, got [][]string) (reports []string, lines int) {
 	for i := range tests {
 		lines += len(want[i])
 		if d := difference(ms, tests[i].name, want[i], got[i]); d != "" {
 			reports = append(reports, tests[i].name+"\n"+d)
-		}
-	}
-	for _, m := range ms {
-		if full && !m.used {
-			reports = append(reports, "permitted, but there is no such difference any more: "+m.rule.why)
 		}
 	}
 	return reports, lines
@@ -90,17 +84,36 @@ func difference(ms []*matcher, name string, want, got []string) string {
 	return b.String()
 }
 
-// every returns each nth case, and with it its log: modes that differ only in
-// what is cached need not run all. FUSEWIRE_CONFORMANCE=all runs all.
-func every[T any](n int, all []T) []T {
+// part returns the cases that a mode takes, and their logs, if there are any:
+// modes that differ only in what is cached need not run all.
+// FUSEWIRE_CONFORMANCE=all runs all.
+func part(take func(i int, name string) bool, tests []test, logs [][]string) (ts []test, ls [][]string) {
 	if os.Getenv("FUSEWIRE_CONFORMANCE") == "all" {
-		return all
+		return tests, logs
 	}
-	var out []T
-	for i := 0; i < len(all); i += n {
-		out = append(out, all[i])
+	for i := range tests {
+		if take(i, tests[i].name) {
+			ts = append(ts, tests[i])
+			if logs != nil {
+				ls = append(ls, logs[i])
+			}
+		}
 	}
-	return out
+	return ts, ls
+}
+
+// every is each nth case.
+func every(n int) func(int, string) bool {
+	return func(i int, _ string) bool { return i%n == 0 }
+}
+
+// Most cases are the same whether data is passed through or sent in requests.
+// Those about opening, which are many, are divided between the two.
+
+func passed(i int, name string) bool { return i%2 == 0 || !strings.HasPrefix(name, "open/") }
+
+func requested(i int, name string) bool {
+	return !passed(i, name) || strings.HasPrefix(name, "data/") || strings.HasPrefix(name, "setid/") || strings.HasPrefix(name, "running/")
 }
 
 func report(t *testing.T, reports []string) {
@@ -120,44 +133,61 @@ func report(t *testing.T, reports []string) {
 	}
 }
 
-// TestConformance compares ext4 with mounts in each cache mode; and with
-// itself, for a comparison that found differences there would mean nothing.
+// TestConformance compares ext4 with mounts in each cache mode, with kernel
+// passthrough (auto) and without; and with itself, for a comparison that found
+// differences there would mean nothing. Every rule of permitted must be of use
+// in one of the two modes that together run everything.
 func TestConformance(t *testing.T) {
 	tests := everything()
 	start := time.Now()
 	want := native(t).play(t, tests)
 	t.Logf("%d cases; ext4 took %v", len(tests), time.Since(start).Round(time.Millisecond))
 	modes := []struct {
-		name  string
-		every int
-		side  func(t testing.TB) *side
+		name string
+		take func(i int, name string) bool
+		full bool
+		side func(t testing.TB) *side
 	}{
-		{"ext4", 3, native},
-		{"auto", 1, func(t testing.TB) *side { return served(t) }},
-		{"never", 12, func(t testing.TB) *side { return served(t, "--cache=never") }},
-		{"always", 9, func(t testing.TB) *side { return served(t, "--cache=always") }},
+		{"ext4", every(3), false, native},
+		{"auto", passed, true, func(t testing.TB) *side { return served(t) }},
+		{"requests", requested, true, func(t testing.TB) *side { return served(t, "--nopassthrough") }},
+		{"never", every(12), false, func(t testing.TB) *side { return served(t, "--cache=never") }},
+		{"always", every(9), false, func(t testing.TB) *side { return served(t, "--cache=always", "--nopassthrough") }},
 	}
+	used, full := map[string]bool{}, 0
 	for _, m := range modes {
 		t.Run(m.name, func(t *testing.T) {
 			start := time.Now()
-			tests, want := every(m.every, tests), every(m.every, want)
-			reports, lines := compare(m.name, m.every == 1, tests, want, m.side(t).play(t, tests))
+			tests, want := part(m.take, tests, want)
+			ms := matchers(m.name)
+			if m.full {
+				full++
+			}
+			reports, lines := compare(ms, tests, want, m.side(t).play(t, tests))
+			for _, r := range ms {
+				used[r.why] = used[r.why] || m.full && r.used
+			}
 			t.Logf("%d cases, %d lines compared, %d differ, %v", len(tests), lines, len(reports), time.Since(start).Round(time.Millisecond))
 			report(t, reports)
 		})
+	}
+	for _, r := range permitted {
+		if full == 2 && (r.in("auto") || r.in("requests")) && !used[r.why] {
+			t.Error("permitted, but there is no such difference any more:", r.why)
+		}
 	}
 }
 
 // TestReadOnly compares with an ext4 that is mounted read-only.
 func TestReadOnly(t *testing.T) {
-	tests := every(12, everything())
+	tests, _ := part(every(12), everything(), nil)
 	want := readOnlyExt4(t).play(t, tests)
 	src := loopExt4(t)
 	s := newSide(t, src, "", src)
 	s.seal = func() {
 		s.view = harness.Serve(t, src, "-o", "allow_other,default_permissions,dev,suid,ro").Dir
 	}
-	reports, lines := compare("ro", false, tests, want, s.play(t, tests))
+	reports, lines := compare(matchers("ro"), tests, want, s.play(t, tests))
 	t.Logf("%d cases, %d lines compared, %d differ", len(tests), lines, len(reports))
 	report(t, reports)
 }
@@ -168,7 +198,7 @@ func TestTmpfsIsFound(t *testing.T) {
 	tests := everything()[:2000]
 	want := native(t).play(t, tests)
 	dir := harness.Tmpfs(t)
-	reports, _ := compare("ext4", false, tests, want, newSide(t, dir, dir, dir).play(t, tests))
+	reports, _ := compare(matchers("ext4"), tests, want, newSide(t, dir, dir, dir).play(t, tests))
 	if len(reports) < 100 {
 		t.Errorf("only %d differences found", len(reports))
 	}
@@ -196,7 +226,7 @@ func TestLieIsFound(t *testing.T) {
 				r.by("other").stat("n", 0)
 				must(lie(r.dir))
 			}}}
-			if reports, _ := compare("ext4", false, honest, native(t).play(t, honest), native(t).play(t, lying)); len(reports) != 1 {
+			if reports, _ := compare(matchers("ext4"), honest, native(t).play(t, honest), native(t).play(t, lying)); len(reports) != 1 {
 				t.Errorf("%d reports of a changed %s", len(reports), name)
 			}
 		})
