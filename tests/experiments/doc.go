@@ -1,6 +1,6 @@
 // Command experiments measures what asynchronous direct I/O, merging,
-// scatter-gather and parallel direct writes are worth, each switched off and on
-// over the same store:
+// scatter-gather, parallel direct writes and kernel passthrough are worth, each
+// switched off and on over the same store:
 //
 //	go run ./tests/experiments                       all of them, as root
 //	go run ./tests/experiments -run seed4 -rounds 5  some, with more rounds

@@ -74,15 +74,19 @@ func (l load) measure() (fioResult, counts, error) {
 	if err := l.layOut(); err != nil {
 		return fioResult{}, counts{}, err
 	}
-	v, err := l.start()
-	if err != nil {
-		return fioResult{}, counts{}, err
-	}
 	args := append([]string{fmt.Sprintf("--size=%d", l.size)}, l.fio...)
 	if l.files == 0 {
 		args = append(args, "--filename=f")
 	} else {
 		args = append(args, "--filename_format=f.$jobnum")
+	}
+	if l.Native {
+		r, err := runFio(l.Source, args...)
+		return r, counts{}, err
+	}
+	v, err := l.start()
+	if err != nil {
+		return fioResult{}, counts{}, err
 	}
 	r, err := runFio(v.Dir, args...)
 	n, err2 := v.stop()

@@ -44,6 +44,7 @@ var experiments = []experiment{
 	{"shared", "the same, against a file per job", shared},
 	{"cost", "the server's processor time, and copies", cost},
 	{"floor", "conn alone, against the same in C", floor},
+	{"backing", "kernel passthrough", backing},
 }
 
 func main() {

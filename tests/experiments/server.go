@@ -45,6 +45,8 @@ type spec struct {
 	MaxBackground uint16
 	NoAsyncDio    bool
 	DirectIO      bool
+	Passthrough   bool // kernel passthrough, where it can be
+	Native        bool // no mount at all: the source is used
 	Parallel      passfs.ParallelMode
 	Threads       int
 	Count         bool // requests are counted, which costs a little
@@ -122,7 +124,7 @@ func serve(text string) error {
 		return err
 	}
 	o := passfs.DefaultOptions()
-	o.DirectIO, o.Parallel = s.DirectIO, s.Parallel
+	o.DirectIO, o.Parallel, o.NoPassthrough = s.DirectIO, s.Parallel, !s.Passthrough
 	var store *slow.Store
 	if s.AtATime > 0 {
 		store = slow.New(s.Each, s.AtATime, s.store)
