@@ -77,11 +77,11 @@ func (fs *FS) backable(i *inode, fd int) bool {
 		return n == backYes
 	}
 	ok := i.key.dev>>32 != 0
-	if !ok {
-		switch fsType(fd) {
-		case unix.TMPFS_MAGIC, unix.BTRFS_SUPER_MAGIC, unix.OVERLAYFS_SUPER_MAGIC, bcachefsMagic, zfsMagic:
-			ok = true
-		}
+	switch fsType(fd) {
+	case unix.TMPFS_MAGIC, unix.BTRFS_SUPER_MAGIC, unix.OVERLAYFS_SUPER_MAGIC, bcachefsMagic, zfsMagic:
+		ok = true
+	case unix.FUSE_SUPER_MAGIC: // fuseblk
+		ok = false
 	}
 	if ok {
 		m.backable.CompareAndSwap(backUnknown, backYes)

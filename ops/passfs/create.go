@@ -188,7 +188,7 @@ func (fs *FS) register(r *ops.Request, dir *inode, name []byte, fd int, flags ui
 		fs.closeFD(fd)
 		return err
 	}
-	if err := fs.newFile(r, i, fd, flags, &st, o); err != nil {
+	if err := fs.newFile(r, i, fd, flags, o, &st); err != nil {
 		fs.closing(i, fd)
 		fs.closeFD(fd)
 		fs.Forget(i.nodeid, 1)

@@ -125,7 +125,7 @@ func (fs *FS) openNow(r *ops.Request, i *inode, flags int, in *protocol.OpenIn, 
 		unix.FcntlInt(uintptr(fd), unix.F_SETFL, flags&(unix.O_NOATIME|unix.O_APPEND))
 	}
 	i.opened(fd)
-	if err := fs.newFile(r, i, fd, in.Flags, nil, out); err != nil {
+	if err := fs.newFile(r, i, fd, in.Flags, out, nil); err != nil {
 		fs.closing(i, fd)
 		fs.closeFD(fd)
 		return err
@@ -155,7 +155,7 @@ func (fs *FS) owns(r *ops.Request, i *inode) bool {
 // newFile makes an open file of fd, which the inode knows already (opened),
 // and fills in the reply. flags are the caller's; r and st as for enter. On
 // error fd is still the caller's.
-func (fs *FS) newFile(r *ops.Request, i *inode, fd int, flags uint32, st *unix.Statx_t, out *protocol.OpenOut) error {
+func (fs *FS) newFile(r *ops.Request, i *inode, fd int, flags uint32, out *protocol.OpenOut, st *unix.Statx_t) error {
 	f := &file{fd: fd, flags: flags, i: i}
 	id, err := fs.enter(r, i, fd, flags, st)
 	if err != nil {
