@@ -39,7 +39,7 @@ var (
 func TestDebugOutput(t *testing.T) {
 	src := harness.Disk(t)
 	put(t, filepath.Join(src, "file"), "contents")
-	m := harness.Serve(t, src, "-d")
+	m := harness.Serve(t, src, "-d", "--nopassthrough")
 	sh := exec.Command("sh", "-ec", `
 cat file; stat missing 2>&1 || true; echo data > 'odd "name" \'; ln -s file sym; readlink sym; mkdir -p d/e; mv d/e d/f; ls -la d .
 mkfifo p; ln file hard; setfattr -n user.a -v value file; getfattr -d file; setfattr -x user.a file
