@@ -28,16 +28,15 @@ func (c *Conn) BackingClose(id int32) error {
 	return err
 }
 
-func (c *Conn) ioctl(op string, req uint, arg unsafe.Pointer) (int, error) {
+func (c *Conn) ioctl(op string, req uint, arg unsafe.Pointer) (n int, err error) {
 	if !c.enter() {
 		return 0, ErrUnmounted
 	}
-	defer c.exit()
-	d, ok := c.port.(ioctler)
-	if !ok {
-		return 0, &Error{Op: op, Err: unix.ENOTTY}
+	err = unix.ENOTTY
+	if d, ok := c.port.(ioctler); ok {
+		n, err = d.ioctl(req, arg)
 	}
-	n, err := d.ioctl(req, arg)
+	c.exit()
 	if err != nil {
 		return 0, &Error{Op: op, Err: err}
 	}

@@ -14,7 +14,9 @@ import (
 // TestAllocs: the requests that make up a load allocate nothing. The request
 // has no thread, so changing its credentials is looked at by itself.
 func TestAllocs(t *testing.T) {
-	w, id := fileWire(t, nil, "0123456789")
+	o := DefaultOptions()
+	o.NoPassthrough = true
+	w, id := fileWire(t, &o, "0123456789")
 	fh := w.mustOpen(id, unix.O_RDWR)
 	if _, e := w.getattr(id); e != 0 {
 		t.Fatal(e)

@@ -114,40 +114,37 @@ func fsType(fd int) uint32 {
 // EINVAL for O_DIRECT where the source has none, as from the source itself.
 func (fs *FS) enter(r *ops.Request, i *inode, fd int, flags uint32, st *unix.Statx_t) (id int32, err error) {
 	i.mu.Lock()
-	defer i.mu.Unlock()
-	if i.users <= 0 {
-		if i.users == 0 && r != nil && fs.backs.Load() {
-			id = fs.back(r, i, fd, flags, st)
+	switch {
+	case i.users > 0:
+		if flags&unix.O_DIRECT != 0 {
+			err = fs.tryDirect(fd, flags)
 		}
-		if id == 0 {
-			i.users--
-			return 0, nil
-		}
-		i.backing = id
-	} else if flags&unix.O_DIRECT != 0 {
-		if err := fs.tryDirect(fd, flags); err != nil {
-			return 0, err
-		}
+	case i.users == 0 && r != nil && fs.backs.Load():
+		i.backing = fs.back(r, i, fd, flags, st)
 	}
-	i.users++
-	return i.backing, nil
+	switch id = i.backing; {
+	case err != nil:
+	case id != 0:
+		i.users++
+	default:
+		i.users--
+	}
+	i.mu.Unlock()
+	return id, err
 }
 
 // leave takes back enter. The id goes with the last user; the kernel, which has
 // released all its own, needs it no more.
 func (fs *FS) leave(i *inode, backed bool) {
 	i.mu.Lock()
-	defer i.mu.Unlock()
 	if !backed {
 		i.users++
-		return
-	}
-	i.users--
-	if i.users == 0 {
+	} else if i.users--; i.users == 0 {
 		_ = fs.conn.BackingClose(i.backing) // ENOENT cannot be; without a connection there is no id
 		i.backing = 0
 		fs.backed.Add(-1)
 	}
+	i.mu.Unlock()
 }
 
 // back makes a backing id for i, 0 if it cannot have one.
