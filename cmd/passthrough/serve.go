@@ -174,9 +174,9 @@ func (s *server) stop() {
 	go func() {
 		err := s.m.Unmount()
 		if conn.Errno(err) == unix.EBUSY {
-			if err = s.m.Detach(); err == nil {
-				say(s.m.Dir() + " is in use: detached, ends with its last user")
-			}
+			// Said first: the last user and this process may be gone in a moment.
+			say(s.m.Dir() + " is in use: detached, ends with its last user")
+			err = s.m.Detach()
 		}
 		switch {
 		case err == nil:
