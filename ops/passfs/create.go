@@ -188,7 +188,7 @@ func (fs *FS) register(dir *inode, name []byte, fd int, flags uint32, e *protoco
 		fs.closeFD(fd)
 		return err
 	}
-	if err := fs.newFile(i, fd, flags, o); err != nil {
+	if err := fs.newFile(i, fd, flags, o, &st); err != nil {
 		fs.closing(i, fd)
 		fs.closeFD(fd)
 		fs.Forget(i.nodeid, 1)

@@ -124,7 +124,7 @@ func (fs *FS) openNow(i *inode, flags int, in *protocol.OpenIn, out *protocol.Op
 		unix.FcntlInt(uintptr(fd), unix.F_SETFL, flags&(unix.O_NOATIME|unix.O_APPEND))
 	}
 	i.opened(fd)
-	if err := fs.newFile(i, fd, in.Flags, out); err != nil {
+	if err := fs.newFile(i, fd, in.Flags, out, nil); err != nil {
 		fs.closing(i, fd)
 		fs.closeFD(fd)
 		return err
@@ -152,9 +152,9 @@ func (fs *FS) owns(r *ops.Request, i *inode) bool {
 }
 
 // newFile makes an open file of fd, which the inode knows already (opened),
-// and fills in the reply. flags are the caller's. On error fd is still the
-// caller's.
-func (fs *FS) newFile(i *inode, fd int, flags uint32, out *protocol.OpenOut) error {
+// and fills in the reply. flags are the caller's, st is what the file has just
+// been seen to be, if it was. On error fd is still the caller's.
+func (fs *FS) newFile(i *inode, fd int, flags uint32, out *protocol.OpenOut, st *unix.Statx_t) error {
 	f := &file{fd: fd, flags: flags, i: i}
 	bypass := false
 	if flags&unix.O_APPEND != 0 || fs.raised(flags) {
@@ -176,11 +176,16 @@ func (fs *FS) newFile(i *inode, fd int, flags uint32, out *protocol.OpenOut) err
 	case fs.writeback && i.writers.Load() > 0:
 		out.OpenFlags = protocol.FopenKeepCache // what the kernel holds is the file
 	default:
-		if i.last.same(fd, i) {
+		if i.last.same(fd, i, st) {
 			out.OpenFlags = protocol.FopenKeepCache
 		}
 	}
-	switch acc := flags & unix.O_ACCMODE; {
+	acc := flags & unix.O_ACCMODE
+	if fs.opt.LocalLocks && !fs.writeback && (acc == unix.O_RDONLY || i.mnt.quiet) {
+		// No lock is ours to drop, and no error is kept for close(2).
+		out.OpenFlags |= protocol.FopenNoflush
+	}
+	switch {
 	case acc == unix.O_RDONLY:
 	case fs.writeback && !f.direct, acc == unix.O_RDWR && (!f.direct || fs.mmapsDirect):
 		f.writes = true
@@ -214,10 +219,12 @@ const settled = 100 * time.Millisecond
 // the answer is no. Between opens AUTO_INVAL_DATA makes it look at the mtime
 // with each GETATTR, so this matters for a file reopened after a change in the
 // source that no GETATTR has told of.
-func (v *version) same(fd int, i *inode) bool {
-	var st unix.Statx_t
-	if statxFD(fd, &st) != nil {
-		return false
+func (v *version) same(fd int, i *inode, st *unix.Statx_t) bool {
+	if st == nil {
+		st = new(unix.Statx_t)
+		if statxFD(fd, st) != nil {
+			return false
+		}
 	}
 	now := version{size: st.Size, msec: st.Mtime.Sec, mnsec: st.Mtime.Nsec,
 		csec: st.Ctime.Sec, cnsec: st.Ctime.Nsec, known: true}

@@ -24,6 +24,7 @@ func (s *system) native() bool { return s.argv == nil }
 // have the option for is left out.
 var kinds = []struct{ name, args string }{
 	{"ours", ""},
+	{"ours-local", "--local-locks --no-default-permissions"},
 	{"ours-nopt", "--nopassthrough"},
 	{"ours-uring", "--transport=uring"},
 	{"ours-uring-nopt", "--transport=uring --nopassthrough"},
@@ -83,7 +84,7 @@ func hasOptions(help, args string) bool {
 
 func ours(name, prog string, args []string) system {
 	return system{name: name, ours: true, argv: func(src, mnt string) []string {
-		return append(append([]string{prog, "-f", "--allow-other"}, args...), src, mnt)
+		return append(append([]string{prog, "-f"}, args...), src, mnt)
 	}}
 }
 
@@ -102,9 +103,11 @@ func buildOurs(bin string) (string, error) {
 	return prog, nil
 }
 
-// peers in the order of the table. All let other users in and have the kernel
-// check permissions, as ours does; names and attributes are kept for a second,
-// but for the one with write-back, which trusts its cache.
+// peers in the order of the table, each as it comes: for root alone; permissions
+// left to the source but by bindfs, where ours has the kernel check them unless
+// told otherwise, and locks kept to the mount, where ours takes them in the
+// source. Names and attributes are kept for a second, but by the one with
+// write-back, which trusts its cache. "ours-local" is ours in their settings.
 var peers = []struct {
 	name    string
 	install func(bin string) (func(src, mnt string) []string, error)
@@ -117,19 +120,19 @@ var peers = []struct {
 			return nil, fmt.Errorf("go install: %w\n%s", err, out)
 		}
 		return func(src, mnt string) []string {
-			return []string{filepath.Join(bin, "loopback"), "-q", "-allow-other", "-directmount", mnt, src}
+			return []string{filepath.Join(bin, "loopback"), "-q", "-directmount", mnt, src}
 		}, nil
 	}},
 	{"libfuse-ll", func(bin string) (func(src, mnt string) []string, error) {
 		prog, err := buildLL(bin)
 		return func(src, mnt string) []string {
-			return []string{prog, "-f", "-o", "source=" + src + ",allow_other,default_permissions", mnt}
+			return []string{prog, "-f", "-o", "source=" + src + "", mnt}
 		}, err
 	}},
 	{"libfuse-ll-wb", func(bin string) (func(src, mnt string) []string, error) {
 		prog, err := buildLL(bin)
 		return func(src, mnt string) []string {
-			return []string{prog, "-f", "-o", "source=" + src + ",allow_other,default_permissions,writeback,cache=always", mnt}
+			return []string{prog, "-f", "-o", "source=" + src + ",writeback,cache=always", mnt}
 		}, err
 	}},
 	{"bindfs", func(string) (func(src, mnt string) []string, error) {
@@ -137,7 +140,7 @@ var peers = []struct {
 			return nil, err
 		}
 		return func(src, mnt string) []string {
-			return []string{"bindfs", "-f", "--multithreaded", "-o", "attr_timeout=1,entry_timeout=1,allow_other", src, mnt}
+			return []string{"bindfs", "-f", "--multithreaded", "-o", "attr_timeout=1,entry_timeout=1", src, mnt}
 		}, nil
 	}},
 }
