@@ -13,6 +13,7 @@ type mount struct {
 	fd       int  // a real descriptor on it, for open_by_handle_at and syncfs; -1: none
 	openable bool // file handles can be opened
 	quiet    bool // close(2) has no errors to tell
+	memory   bool // reads wait for nothing but swap
 	refs     atomic.Int32
 }
 
@@ -98,6 +99,7 @@ func (fs *FS) mountOf(parent *inode, k *key, fd int, mode uint32) *mount {
 	m.openable = probeHandles(mfd)
 	var sf unix.Statfs_t
 	if unix.Fstatfs(mfd, &sf) == nil {
+		m.memory = sf.Type == unix.TMPFS_MAGIC
 		switch int64(sf.Type) {
 		case unix.EXT4_SUPER_MAGIC, unix.XFS_SUPER_MAGIC, unix.BTRFS_SUPER_MAGIC, unix.TMPFS_MAGIC:
 			m.quiet = true // no flush in their file_operations
