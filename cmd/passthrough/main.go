@@ -41,6 +41,9 @@ func main() {
 	if _, set := syscall.Getenv("GOMAXPROCS"); !set {
 		runtime.GOMAXPROCS(runtime.NumCPU() + 2)
 	}
+	if _, set := syscall.Getenv("GOGC"); !set {
+		setGCPercent(50) // the first time at 2 MB, not at 4
+	}
 	// before anything is mounted, which a signal could leave behind
 	sig := signals()
 	setName(argv[0])

@@ -16,8 +16,9 @@
 // Times depend on the machine and on what else it does; only ratios of one run
 // mean something. Counts do not: requests are counted by the kernel's tracepoint
 // fuse:fuse_request_send on the mount's connection (FORGETs left out), system
-// calls of the server by raw_syscalls:sys_enter, each in a run of its own that
-// is not timed. TestGates holds ours to them.
+// calls of the server by raw_syscalls:sys_enter (those of a runtime for itself
+// left out), each in a run of its own that is not timed. TestGates holds ours to
+// them.
 //
 // Every measurement has a server of its own, so "cold" is a mount that nobody
 // has used yet, over a source that is in memory. Native is the source itself.

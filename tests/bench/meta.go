@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 )
 
 // allRows in the order of the table.
@@ -140,7 +141,9 @@ func filesIn(name string, n int, size int) func(*place) error {
 			return err
 		}
 		data := make([]byte, size)
-		return calls(dir, p.b.few(n), func(name *byte) error { return makeFile(name, data) })
+		err := calls(dir, p.b.few(n), func(name *byte) error { return makeFile(name, data) })
+		time.Sleep(200 * time.Millisecond) // their times are those of another tick from now on
+		return err
 	}
 }
 

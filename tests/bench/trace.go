@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -27,6 +28,16 @@ type tally struct {
 	opcodes  map[protocol.Opcode]int
 	syscalls int
 	numbers  map[int]int // system calls by number
+}
+
+// housekeeping are system calls by which a server's threads, or a language's
+// runtime, see to each other and to memory. How many there are depends on time
+// and on the other load, so they are left out of what is counted.
+var housekeeping = []int{
+	unix.SYS_FUTEX, unix.SYS_NANOSLEEP, unix.SYS_CLOCK_NANOSLEEP, unix.SYS_EPOLL_PWAIT, unix.SYS_SCHED_YIELD,
+	unix.SYS_RT_SIGRETURN, unix.SYS_RT_SIGPROCMASK, unix.SYS_GETPID, unix.SYS_GETTID, unix.SYS_TGKILL, unix.SYS_SIGALTSTACK,
+	unix.SYS_MMAP, unix.SYS_MUNMAP, unix.SYS_MPROTECT, unix.SYS_MADVISE, unix.SYS_CLONE, unix.SYS_CLONE3, unix.SYS_EXIT,
+	unix.SYS_SET_ROBUST_LIST, unix.SYS_RSEQ, unix.SYS_GETRANDOM,
 }
 
 func newTracer(work string) (*tracer, error) {
@@ -132,7 +143,9 @@ func (t *tracer) read(n *tally) error {
 			}
 		} else if m := sysRE.FindSubmatch(sc.Bytes()); m != nil {
 			nr, _ := strconv.Atoi(string(m[1]))
-			n.syscalls++
+			if !slices.Contains(housekeeping, nr) {
+				n.syscalls++
+			}
 			n.numbers[nr]++
 		}
 	}
