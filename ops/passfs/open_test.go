@@ -59,6 +59,33 @@ func TestOpenModes(t *testing.T) {
 	}
 }
 
+// TestOpenNoflush: which closes need no FLUSH.
+func TestOpenNoflush(t *testing.T) {
+	for _, local := range []bool{false, true} {
+		o := DefaultOptions()
+		o.LocalLocks = local
+		w, id := fileWire(t, &o, "data")
+		quiet := w.fs.root.mnt.quiet
+		for flags, want := range map[uint32]bool{unix.O_RDONLY: local, unix.O_WRONLY: local && quiet, unix.O_RDWR: local && quiet} {
+			for _, q := range []bool{quiet, false} {
+				w.fs.root.mnt.quiet = q
+				out, e := w.open(id, flags)
+				if e != 0 {
+					t.Fatal(e)
+				}
+				if got := out.OpenFlags&protocol.FopenNoflush != 0; got != (want && (q || flags == unix.O_RDONLY)) {
+					t.Errorf("local locks %t, quiet %t, open %#x: NOFLUSH is %t", local, q, flags, got)
+				}
+				w.release(id, out.Fh, false)
+			}
+			w.fs.root.mnt.quiet = quiet
+		}
+		if locks := protocol.InitPosixLocks | protocol.InitFlockLocks; w.fs.Want()&locks != 0 == local {
+			t.Errorf("local locks %t: wanted flags %v", local, w.fs.Want()&locks)
+		}
+	}
+}
+
 // TestOpenParallel: which direct writes may run side by side.
 func TestOpenParallel(t *testing.T) {
 	const one = protocol.FopenDirectIO
