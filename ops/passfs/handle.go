@@ -12,7 +12,7 @@ type mount struct {
 	id       uint64
 	fd       int  // a real descriptor on it, for open_by_handle_at and syncfs; -1: none
 	openable bool // file handles can be opened
-	quiet    bool // close(2) has no errors to tell
+	quiet    bool // close(2) has no errors to tell, and O_NONBLOCK no meaning
 	memory   bool // reads wait for nothing but swap
 	refs     atomic.Int32
 }
@@ -102,7 +102,7 @@ func (fs *FS) mountOf(parent *inode, k *key, fd int, mode uint32) *mount {
 		m.memory = sf.Type == unix.TMPFS_MAGIC
 		switch int64(sf.Type) {
 		case unix.EXT4_SUPER_MAGIC, unix.XFS_SUPER_MAGIC, unix.BTRFS_SUPER_MAGIC, unix.TMPFS_MAGIC:
-			m.quiet = true // no flush in their file_operations
+			m.quiet = true // no flush in their file_operations, nobody looks at O_NONBLOCK
 		}
 	}
 	return m

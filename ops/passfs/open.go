@@ -120,7 +120,7 @@ func (fs *FS) openNow(i *inode, flags int, in *protocol.OpenIn, out *protocol.Op
 	if err != nil {
 		return err
 	}
-	if in.Flags&unix.O_NONBLOCK == 0 { // some files of /proc and /sys mind
+	if in.Flags&unix.O_NONBLOCK == 0 && !i.mnt.quiet { // some files of /proc and /sys mind
 		unix.FcntlInt(uintptr(fd), unix.F_SETFL, flags&(unix.O_NOATIME|unix.O_APPEND))
 	}
 	i.opened(fd)
@@ -130,6 +130,12 @@ func (fs *FS) openNow(i *inode, flags int, in *protocol.OpenIn, out *protocol.Op
 		return err
 	}
 	return nil
+}
+
+// noflush reports whether close(2) has nothing to tell us: no lock is ours to
+// drop, and no error is kept for it.
+func (fs *FS) noflush(i *inode, flags uint32) bool {
+	return fs.opt.LocalLocks && !fs.writeback && (flags&unix.O_ACCMODE == unix.O_RDONLY || i.mnt.quiet)
 }
 
 // raised reports whether openFlags has made O_RDWR of the caller's O_WRONLY.
@@ -180,12 +186,10 @@ func (fs *FS) newFile(i *inode, fd int, flags uint32, out *protocol.OpenOut, st 
 			out.OpenFlags = protocol.FopenKeepCache
 		}
 	}
-	acc := flags & unix.O_ACCMODE
-	if fs.opt.LocalLocks && !fs.writeback && (acc == unix.O_RDONLY || i.mnt.quiet) {
-		// No lock is ours to drop, and no error is kept for close(2).
+	if fs.noflush(i, flags) {
 		out.OpenFlags |= protocol.FopenNoflush
 	}
-	switch {
+	switch acc := flags & unix.O_ACCMODE; {
 	case acc == unix.O_RDONLY:
 	case fs.writeback && !f.direct, acc == unix.O_RDWR && (!f.direct || fs.mmapsDirect):
 		f.writes = true
