@@ -145,7 +145,7 @@ func (b *bench) measure(r *row, s *system, c *cell) error {
 			x = ops / took.Seconds()
 		}
 		c.results = append(c.results, x)
-		c.cpu = append(c.cpu, float64((after.cpu-before.cpu).Microseconds())/ops)
+		c.cpu = append(c.cpu, float64(after.since(&before).Microseconds())/ops)
 		c.readyTime = append(c.readyTime, v.ready.Seconds()*1000)
 		c.peak, c.threads = max(c.peak, after.peak), max(c.threads, after.threads)
 		return nil

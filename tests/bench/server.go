@@ -116,8 +116,9 @@ func (v *server) stop() error {
 
 // usage is what a server has cost so far.
 type usage struct {
-	cpu       time.Duration // user and system, in ticks of 10 ms
-	rss, peak int64         // bytes
+	ticks     time.Duration // user and system, of all threads there were, in ticks of 10 ms
+	tasks     map[string]time.Duration
+	rss, peak int64 // bytes
 	threads   int
 }
 
@@ -160,7 +161,28 @@ func (v *server) usage() (usage, error) {
 		if err != nil {
 			return u, err
 		}
-		u.cpu += time.Duration(n) * 10 * time.Millisecond
+		u.ticks += time.Duration(n) * 10 * time.Millisecond
 	}
-	return u, nil
+	u.tasks = map[string]time.Duration{}
+	tasks, err := os.ReadDir(filepath.Join(proc, "task"))
+	for _, task := range tasks {
+		b, err := os.ReadFile(filepath.Join(proc, "task", task.Name(), "schedstat"))
+		if err != nil {
+			continue // it has ended
+		}
+		var ns int64
+		fmt.Sscan(string(b), &ns)
+		u.tasks[task.Name()] = time.Duration(ns)
+	}
+	return u, err
+}
+
+// since is the processor time from before to u: exact, as far as the threads
+// are still there.
+func (u *usage) since(before *usage) time.Duration {
+	var d time.Duration
+	for id, t := range u.tasks {
+		d += t - before.tasks[id]
+	}
+	return max(d, u.ticks-before.ticks-20*time.Millisecond)
 }

@@ -108,7 +108,7 @@ func (t *table) summary() {
 	if len(t.rows) == 0 {
 		return
 	}
-	fmt.Fprintf(t.w, "%-16s %12s %12s %12s\n", "system", "ready ms", "peak RSS MB", "threads")
+	fmt.Fprintf(t.w, "%-16s %12s %9s %12s %12s\n", "system", "ready ms", "min", "peak RSS MB", "threads")
 	for i, c := range t.rows[0].cells {
 		if c.sys.native() {
 			continue
@@ -120,7 +120,7 @@ func (t *table) summary() {
 			ready = append(ready, r.cells[i].readyTime...)
 			peak, threads = max(peak, r.cells[i].peak), max(threads, r.cells[i].threads)
 		}
-		fmt.Fprintf(t.w, "%-16s %12s %12.1f %12d\n", c.sys.name, short(ready.median()), float64(peak)/(1<<20), threads)
+		fmt.Fprintf(t.w, "%-16s %12s %9s %12.1f %12d\n", c.sys.name, short(ready.median()), short(slices.Min(ready)), float64(peak)/(1<<20), threads)
 	}
 }
 
