@@ -28,8 +28,9 @@ const (
 	outSize  = 512
 	outOff   = 16
 
-	// keepBytes of a slot stay resident when its reader has nothing to do.
-	keepBytes = 64 << 10
+	// keepBytes of a slot stay resident when its reader has nothing to do: a READ of
+	// the usual readahead.
+	keepBytes = 128 << 10
 	// keepIdle is how many bytes all free slots together stay resident with.
 	keepIdle = 32 << 20
 	// settleMs is how long a reader whose slot holds more waits before it gives

@@ -26,6 +26,11 @@ func signalIgnored(uint32) bool
 //go:linkname signalRecv os/signal.signal_recv
 func signalRecv() uint32
 
+// Garbage, the same way: package runtime/debug would bring in os and fmt.
+
+//go:linkname setGCPercent runtime/debug.setGCPercent
+func setGCPercent(int32) int32
+
 // notify sends each of sigs to c from now on. While c has no room one that comes
 // several times counts once, but none is lost. It may be called once.
 func notify(c chan<- unix.Signal, sigs []unix.Signal) {

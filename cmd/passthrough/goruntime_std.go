@@ -5,9 +5,12 @@ package main
 import (
 	"os"
 	"os/signal"
+	"runtime/debug"
 
 	"golang.org/x/sys/unix"
 )
+
+func setGCPercent(n int32) { debug.SetGCPercent(int(n)) }
 
 // notify sends each of sigs to c from now on. While c has no room one that comes
 // several times counts once, but none is lost.

@@ -35,6 +35,15 @@ func main() {
 		n, _ := decimal(v)
 		ready = int(n)
 	}
+	// A reader keeps its P while it waits in read(2), until sysmon takes it away. As
+	// long as others are free that costs nothing; with none to spare every request
+	// would go through the scheduler.
+	if _, set := syscall.Getenv("GOMAXPROCS"); !set {
+		runtime.GOMAXPROCS(runtime.NumCPU() + 2)
+	}
+	if _, set := syscall.Getenv("GOGC"); !set {
+		setGCPercent(50) // the first time at 2 MB, not at 4
+	}
 	// before anything is mounted, which a signal could leave behind
 	sig := signals()
 	setName(argv[0])

@@ -36,7 +36,8 @@ var longs = [...]struct{ name, short, arg, help string }{
 	{"log-file", "", "FILE", "where messages go in the background (default: nowhere)"},
 	{"readonly", "", "", "mount read-only and refuse every change (-o ro)"},
 	{"allow-other", "", "", "let other users in"},
-	{"default-permissions", "", "", "have the kernel check permissions; always on"},
+	{"default-permissions", "", "", "have the kernel check permissions (default)"},
+	{"no-default-permissions", "", "", "leave that to SRC: fewer requests; not with --allow-other"},
 	{"auto-unmount", "", "", "have fusermount3 unmount if this program dies (needs allow_other)"},
 	{"fsname", "", "NAME", "the source that mount(8) shows (default: SRC)"},
 	{"subtype", "", "NAME", "the type shown, as fuse.NAME (default: passthrough)"},
@@ -49,6 +50,7 @@ var longs = [...]struct{ name, short, arg, help string }{
 	{"direct-io", "", "", "do not use the page cache"},
 	{"nopassthrough", "", "", "do not let the kernel read and write SRC's files itself"},
 	{"parallel-direct-writes", "", "MODE", "auto (where no page cache is used), always (O_DIRECT) or never"},
+	{"local-locks", "", "", "keep locks to this mount: SRC sees none; fewer requests"},
 	{"xattr", "", "MODE", "passthrough (default), noattr (EOPNOTSUPP) or nosys (ENOSYS)"},
 	{"num-threads", "", "N", "most threads that serve (default: 10)"},
 	{"single-thread", "s", "", "one thread (--num-threads=1)"},
@@ -161,6 +163,9 @@ func parse(args []string) (*options, error) {
 	}
 	if o.fs.Writeback && (o.fs.DirectIO || o.fs.Cache == passfs.CacheNever || o.fs.Cache == passfs.CacheMetadata) {
 		return nil, usage("--writeback needs the page cache: not with --direct-io, --cache=never or --cache=metadata")
+	}
+	if o.fs.Unchecked && o.mount.AllowOther {
+		return nil, usage("--no-default-permissions is for a mount of one user's own: not with --allow-other")
 	}
 	return o, nil
 }
@@ -282,7 +287,11 @@ func (o *options) apply(name, val, as string) error {
 	case "allow-other":
 		o.mount.AllowOther = true
 	case "default-permissions":
-		o.mount.DefaultPermissions = true
+		o.mount.DefaultPermissions, o.fs.Unchecked = true, false
+	case "no-default-permissions":
+		o.mount.DefaultPermissions, o.fs.Unchecked = false, true
+	case "local-locks":
+		o.fs.LocalLocks = true
 	case "auto-unmount":
 		o.mount.AutoUnmount = true
 	case "writeback", "writeback-cache":

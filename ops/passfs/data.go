@@ -44,7 +44,9 @@ func (fs *FS) Read(r *ops.Request, in *protocol.ReadIn, dst []byte) (int, error)
 // where it would have to wait, or cannot tell.
 func (f *file) read(r *ops.Request, dst []byte, off int64, wait bool) (int, error) {
 	done, flags := 0, unix.RWF_NOWAIT
-	if f.slow.Load() {
+	if f.i.mnt.memory {
+		flags = 0 // tmpfs does not know RWF_NOWAIT, nor the need for it
+	} else if f.slow.Load() {
 		if !wait {
 			return 0, unix.EAGAIN
 		}

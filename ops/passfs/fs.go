@@ -48,6 +48,7 @@ type FS struct {
 	files    fileTable
 	locks    lockTable
 	overflow overflow
+	names    nameGuess
 	dirs     ops.Nodes[dir]
 	dirBufs  dirBufs
 }
@@ -143,7 +144,7 @@ func maxFDs(asked int) int {
 // have: conn.Options.Want. What each obliges us to:
 //
 //   - ASYNC_READ, ASYNC_DIO, PARALLEL_DIROPS, BIG_WRITES, MAX_PAGES: handlers run in any order, any number at a time.
-//   - POSIX_LOCKS, FLOCK_LOCKS: locks are taken in the source (lock.go).
+//   - POSIX_LOCKS, FLOCK_LOCKS: locks are taken in the source (lock.go); not with LocalLocks.
 //   - DONT_MASK: the caller's umask is ours to apply (creds.go).
 //   - HANDLE_KILLPRIV_V2: suid, sgid and file capabilities are dropped when a request says so.
 //   - POSIX_ACL: the kernel enforces what GETXATTR says; SETXATTR_EXT brings the flag to drop sgid.
@@ -167,8 +168,11 @@ func (fs *FS) Want() protocol.InitFlags {
 		protocol.InitAsyncDio | protocol.InitParallelDirops | protocol.InitHandleKillprivV2 |
 		protocol.InitMaxPages | protocol.InitAbortError | protocol.InitExt |
 		protocol.InitDirectIOAllowMmap | protocol.InitHasExpireOnly | protocol.InitHasResend
-	if fs.opt.Xattr == XattrPassthrough {
+	if fs.opt.Xattr == XattrPassthrough && !fs.opt.Unchecked {
 		w |= protocol.InitPosixACL | protocol.InitSetxattrExt
+	}
+	if fs.opt.LocalLocks {
+		w &^= protocol.InitPosixLocks | protocol.InitFlockLocks
 	}
 	if fs.opt.Cache == CacheAlways {
 		w |= protocol.InitCacheSymlinks
@@ -207,7 +211,8 @@ func (fs *FS) Init(c *conn.Conn, in *protocol.InitIn, out *protocol.InitOut) err
 	no := protocol.InitHandleKillpriv | protocol.InitExplicitInvalData |
 		protocol.InitSecurityCtx | protocol.InitAllowIdmap
 	for _, f := range [...]protocol.InitFlags{protocol.InitPosixACL, protocol.InitCacheSymlinks, protocol.InitWritebackCache,
-		protocol.InitAutoInvalData, protocol.InitPassthrough, protocol.InitCreateSuppGroup, protocol.InitExportSupport} {
+		protocol.InitAutoInvalData, protocol.InitPassthrough, protocol.InitPosixLocks, protocol.InitFlockLocks,
+		protocol.InitCreateSuppGroup, protocol.InitExportSupport} {
 		if w&f == 0 {
 			no |= f
 		}

@@ -42,7 +42,8 @@ func keyOf(st *unix.Statx_t) key {
 type inode struct {
 	nodeid uint64
 	key    key
-	mode   uint32 // S_IFMT bits; a file never changes its type
+	mode   uint32        // S_IFMT bits; a file never changes its type
+	slot   atomic.Uint32 // in FS.names; 0: none
 	mnt    *mount
 
 	state   atomic.Uint64 // descriptor, flags and pins: see budget.go
@@ -84,13 +85,15 @@ func (fs *FS) closing(i *inode, fd int) {
 	pinned := false
 	if len(i.files) == 1 {
 		held := i.state.Load()>>32 != 0
-		if !held && i.handle == "" {
-			// Made by CREATE and never looked at since, or evicted meanwhile.
+		// Made by CREATE and never looked at since: a reference, while there is
+		// room for more, saves whoever asks next from opening by the handle.
+		hold := held || fs.budget.used.Load() < fs.budget.max
+		if !hold && i.handle == "" {
 			i.handle = fs.handleOf(fd)
 		}
 		// A hold may be about to be evicted because of this file: a pin, until
 		// the file is out of the list, is not.
-		if held || i.handle == "" || !i.mnt.openable || unlinked(fd) {
+		if hold || i.handle == "" || !i.mnt.openable || unlinked(fd) {
 			i.mu.Unlock()
 			_, err := fs.pin(i)
 			pinned = err == nil
@@ -279,6 +282,7 @@ func (fs *FS) Forget(nodeid, n uint64) {
 		delete(s.m, i.key)
 	}
 	s.mu.Unlock()
+	fs.names.clear(i.slot.Load())
 	fs.kill(i)
 }
 

@@ -30,14 +30,18 @@ func (fs *FS) dirToChange(nodeid uint64, name []byte, buf *nameBuf) (dir *inode,
 // lookupAt finds name in dir and counts one lookup. One statx when the file
 // is known and held; else it is opened, and what counts is what the
 // descriptor says: between the two calls the name may have become another's.
+// Which of the two it is is guessed; a wrong guess costs a call more.
 func (fs *FS) lookupAt(dir *inode, dirfd int, c *byte, name []byte, st *unix.Statx_t) (*inode, error) {
-	if err := statxAt(dirfd, c, st); err != nil {
-		return nil, err
-	}
-	k := keyOf(st)
-	if i := fs.find(&k); i != nil {
-		i.seen(dir, name)
-		return i, nil
+	slot := nameSlot(dir.nodeid, name)
+	if fs.names.has(slot) {
+		if err := statxAt(dirfd, c, st); err != nil {
+			return nil, err
+		}
+		k := keyOf(st)
+		if i := fs.find(&k); i != nil {
+			i.seen(dir, name)
+			return i, nil
+		}
 	}
 	fd, err := fs.openPath(dirfd, c)
 	if err != nil {
@@ -47,7 +51,12 @@ func (fs *FS) lookupAt(dir *inode, dirfd int, c *byte, name []byte, st *unix.Sta
 		fs.closeFD(fd)
 		return nil, err
 	}
-	return fs.intern(dir, name, fd, true, st)
+	i, err := fs.intern(dir, name, fd, true, st)
+	if err == nil {
+		fs.names.set(slot)
+		i.slot.Store(slot) // of several names the last counts
+	}
+	return i, err
 }
 
 // openPath opens a counted O_PATH descriptor on name.

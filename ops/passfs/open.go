@@ -121,7 +121,7 @@ func (fs *FS) openNow(r *ops.Request, i *inode, flags int, in *protocol.OpenIn, 
 	if err != nil {
 		return err
 	}
-	if in.Flags&unix.O_NONBLOCK == 0 { // some files of /proc and /sys mind
+	if in.Flags&unix.O_NONBLOCK == 0 && !i.mnt.quiet { // some files of /proc and /sys mind
 		unix.FcntlInt(uintptr(fd), unix.F_SETFL, flags&(unix.O_NOATIME|unix.O_APPEND))
 	}
 	i.opened(fd)
@@ -131,6 +131,12 @@ func (fs *FS) openNow(r *ops.Request, i *inode, flags int, in *protocol.OpenIn, 
 		return err
 	}
 	return nil
+}
+
+// noflush reports whether close(2) has nothing to tell us: no lock is ours to
+// drop, and no error is kept for it.
+func (fs *FS) noflush(i *inode, flags uint32) bool {
+	return fs.opt.LocalLocks && !fs.writeback && (flags&unix.O_ACCMODE == unix.O_RDONLY || i.mnt.quiet)
 }
 
 // raised reports whether openFlags has made O_RDWR of the caller's O_WRONLY.
@@ -184,9 +190,12 @@ func (fs *FS) newFile(r *ops.Request, i *inode, fd int, flags uint32, out *proto
 	case fs.writeback && i.writers.Load() > 0:
 		out.OpenFlags = protocol.FopenKeepCache // what the kernel holds is the file
 	default:
-		if i.last.same(fd, i) {
+		if i.last.same(fd, i, st) {
 			out.OpenFlags = protocol.FopenKeepCache
 		}
+	}
+	if fs.noflush(i, flags) {
+		out.OpenFlags |= protocol.FopenNoflush
 	}
 	switch acc := flags & unix.O_ACCMODE; {
 	case acc == unix.O_RDONLY, f.backed:
@@ -223,10 +232,12 @@ const settled = 100 * time.Millisecond
 // the answer is no. Between opens AUTO_INVAL_DATA makes it look at the mtime
 // with each GETATTR, so this matters for a file reopened after a change in the
 // source that no GETATTR has told of.
-func (v *version) same(fd int, i *inode) bool {
-	var st unix.Statx_t
-	if statxFD(fd, &st) != nil {
-		return false
+func (v *version) same(fd int, i *inode, st *unix.Statx_t) bool {
+	if st == nil {
+		st = new(unix.Statx_t)
+		if statxFD(fd, st) != nil {
+			return false
+		}
 	}
 	now := version{size: st.Size, msec: st.Mtime.Sec, mnsec: st.Mtime.Nsec,
 		csec: st.Ctime.Sec, cnsec: st.Ctime.Nsec, known: true}

@@ -59,6 +59,40 @@ func TestOpenModes(t *testing.T) {
 	}
 }
 
+// TestOpenNoflush: which closes need no FLUSH.
+func TestOpenNoflush(t *testing.T) {
+	for _, local := range []bool{false, true} {
+		o := DefaultOptions()
+		o.LocalLocks = local
+		w, id := fileWire(t, &o, "data")
+		for flags, want := range map[uint32]bool{unix.O_RDONLY: local, unix.O_WRONLY: local && w.fs.root.mnt.quiet} {
+			out, e := w.open(id, flags)
+			if e != 0 {
+				t.Fatal(e)
+			}
+			if got := out.OpenFlags&protocol.FopenNoflush != 0; got != want {
+				t.Errorf("local locks %t, open %#x: NOFLUSH is %t", local, flags, got)
+			}
+			w.release(id, out.Fh, false)
+		}
+		for _, quiet := range []bool{false, true} {
+			i := &inode{mnt: &mount{quiet: quiet}}
+			for flags, want := range map[uint32]bool{unix.O_RDONLY: local, unix.O_WRONLY: local && quiet, unix.O_RDWR: local && quiet} {
+				fs := &FS{opt: o}
+				if fs.noflush(i, flags) != want {
+					t.Errorf("local locks %t, quiet %t, open %#x: not %t", local, quiet, flags, want)
+				}
+				if fs.writeback = true; fs.noflush(i, flags) {
+					t.Error("with write-back") // the kernel writes what it holds before FLUSH
+				}
+			}
+		}
+		if locks := protocol.InitPosixLocks | protocol.InitFlockLocks; w.fs.Want()&locks != 0 == local {
+			t.Errorf("local locks %t: wanted flags %v", local, w.fs.Want()&locks)
+		}
+	}
+}
+
 // TestOpenParallel: which direct writes may run side by side.
 func TestOpenParallel(t *testing.T) {
 	const one = protocol.FopenDirectIO

@@ -93,6 +93,17 @@ type Options struct {
 	// served from memory: for a source that is slow but parallel, and better
 	// asked for much at a time.
 	Slow bool
+	// LocalLocks leaves locks to the kernel, which keeps them for this mount alone:
+	// nobody in the source sees them, and none of theirs is in anybody's way here.
+	// close(2) needs no FLUSH then (FOPEN_NOFLUSH, 5.16), but of a file open for
+	// writing on a file system that might have kept an error for it.
+	LocalLocks bool
+	// Unchecked says that the mount is without default_permissions: only for one
+	// user, who is the server's. Then the source checks what that user may do, and
+	// the kernel does not ask for the attributes of a directory again after each
+	// change in it. ACLs are not asked for, as they imply default_permissions
+	// (fs/fuse/inode.c: process_init_reply).
+	Unchecked bool
 	// Xattr is the treatment of extended attributes.
 	Xattr XattrMode
 	// ReadOnly refuses every change with EROFS.
