@@ -109,6 +109,7 @@ func (c *Conn) engageRings(s *rings) bool {
 		c.end(&Error{Op: "io_uring", Err: e, Detail: "no queue, and no way back: " + err.Error()})
 	}
 	c.endRings(s)
+	c.params.Flags &^= protocol.InitOverIOUring
 	c.noRings(err.Error())
 	return false
 }

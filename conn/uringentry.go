@@ -73,6 +73,12 @@ func (q *queue) serve(r *Request) {
 	if tap := c.opt.Trace; tap != nil {
 		tap.Request(&r.Request, r.Append(nil))
 	}
+	if r.Header.Unique == ringStir && r.Header.Opcode == protocol.OpNotifyReply {
+		r.hdr.Error, r.hdr.Unique, r.out = 0, ringStir, 0
+		q.commit(r)
+		q.stirred()
+		return
+	}
 	r.begin(t, l.lead+(n+l.lead-1)/l.lead*l.lead)
 	t.served.Add(1)
 	op := r.op
@@ -96,18 +102,6 @@ func (q *queue) serve(r *Request) {
 		if !q.tainted {
 			q.tainted = true
 			c.log("io_uring: a thread was given up, requests of its CPU take a longer way")
-		}
-	}
-}
-
-// gone notes that r is not at the thread's disposal.
-func (q *queue) gone(r *Request) {
-	r.away = true
-	q.held++
-	for q.regd-q.held < ringSpare {
-		if !q.add() {
-			q.c.count.starved.Add(1)
-			break
 		}
 	}
 }

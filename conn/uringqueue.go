@@ -22,6 +22,7 @@ type queue struct {
 	regd  int        // of those, registered: the first ones
 	held  int        // of those, away: detached, or with a worker
 	armed int        // of those, the kernel's
+	dry   bool       // requests may wait for an entry though there are some, see uringgrow.go
 	hot   int        // bytes of entries' memory, as last seen
 	keep  int        // what hot should not exceed
 	// For Stats: regd and hot.
@@ -46,9 +47,6 @@ type queue struct {
 
 const (
 	ringEvent = 0 // UserData of the eventfd's read; of entries, 1 + the slot
-	// ringSpare entries are the kernel's or at work whatever is away. What is away
-	// may wait for a request that is still to come (a lock for its release).
-	ringSpare = 2
 	// ringIdle bytes of all entries together stay in memory.
 	ringIdle = 8 << 20
 	// ringKeep bytes of an entry do so when there is nothing to do.
@@ -181,6 +179,9 @@ func (q *queue) loop() {
 			q.complete(&e)
 		}
 		q.drain()
+		if q.dry {
+			q.stir()
+		}
 	}
 }
 
