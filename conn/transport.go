@@ -50,13 +50,13 @@ func soundRings(release string) bool {
 		}
 		release = release[1:]
 	}
-	switch n := v[0]*100 + v[1]; {
-	case n >= 702:
+	switch n := v[0]*1000 + v[1]; {
+	case n >= 7002:
 		return true
-	case n == 701:
+	case n == 7001:
 		return v[2] >= 4
 	default:
-		return n == 618 && v[2] >= 39
+		return n == 6018 && v[2] >= 39
 	}
 }
 

@@ -22,7 +22,8 @@ import (
 // The steps of a start, in rings.step.
 const (
 	ringWait  uint32 = iota // queues prepare
-	ringGo                  // the INIT reply is out: one REGISTER each
+	ringGo                  // the INIT reply is out: all but one queue register
+	ringGate                // that one does, and requests come
 	ringServe               // all went well
 	ringAbort               // nothing came of it
 )
@@ -81,6 +82,9 @@ func (c *Conn) prepareRings(out *protocol.InitOut) error {
 // newRing makes a ring for commands on the descriptor fd, which becomes its
 // registered file 0.
 func newRing(entries, fd int) (*uring.Ring, error) {
+	if fd < 0 {
+		return nil, &Error{Op: "io_uring", Err: unix.ENODEV}
+	}
 	const want = uring.SetupSingleIssuer | uring.SetupDeferTaskrun | uring.SetupNoSQArray | uring.SetupSubmitAll
 	r, err := uring.SetupBest(uint32(entries), want, uring.SetupSQE128, uring.Options{CQEntries: uint32(4 * entries)})
 	if err != nil {
@@ -100,6 +104,10 @@ func newRing(entries, fd int) (*uring.Ring, error) {
 func (c *Conn) engageRings(s *rings) bool {
 	s.to(ringGo)
 	err := s.collect()
+	if err == nil {
+		s.to(ringGate)
+		err = <-s.report
+	}
 	if err == nil {
 		s.to(ringServe)
 		_ = s.escape.Close()

@@ -76,13 +76,30 @@ func (q *queue) run() {
 	if err != nil || q.await(ringWait) != ringGo {
 		return
 	}
-	q.s.report <- q.first()
-	if q.await(ringGo) != ringServe {
-		return
+	// The first queue comes last: with its first entry requests may come.
+	step := ringGo
+	if q.id == 0 {
+		q.s.report <- nil
+		if q.await(ringGo) != ringGate {
+			return
+		}
+		step = ringGate
+		err = q.submit(1)
+		if err == nil {
+			// What fails now is missing, no more. What came since the first one was
+			// there may have found no other.
+			_ = q.submit(q.s.depth)
+			q.dry = q.ring.Ready() > 0
+		}
+	} else {
+		err = q.submit(q.s.depth)
 	}
-	for q.regd < q.s.depth && q.add() {
+	q.s.report <- err
+	for step = q.await(step); step == ringGate; step = q.await(step) {
 	}
-	q.loop()
+	if step == ringServe {
+		q.loop()
+	}
 }
 
 // await waits for the end of a step and returns the next.
@@ -97,9 +114,6 @@ func (q *queue) await(step uint32) uint32 {
 
 // prepare does what can fail.
 func (q *queue) prepare() (err error) {
-	if q.dev < 0 {
-		return &Error{Op: "io_uring", Err: unix.ENODEV}
-	}
 	q.pin()
 	q.keep = ringIdle / len(q.s.queues)
 	if q.event, err = unix.Eventfd(0, unix.EFD_CLOEXEC); err != nil {
@@ -128,10 +142,10 @@ func (q *queue) pin() {
 	}
 }
 
-// first registers one entry, which a request may be in at once.
-func (q *queue) first() error {
-	if !q.add() {
-		return &Error{Op: "io_uring", Err: unix.ENOMEM}
+// submit registers entries until there are n. All that can be in the completion
+// queue by then are failures, or requests that came at once.
+func (q *queue) submit(n int) error {
+	for q.regd < n && q.add() {
 	}
 	for {
 		_, e := q.ring.Enter(0)

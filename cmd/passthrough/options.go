@@ -52,7 +52,7 @@ var longs = [...]struct{ name, short, arg, help string }{
 	{"num-threads", "", "N", "most threads that serve (default: 10)"},
 	{"single-thread", "s", "", "one thread (--num-threads=1)"},
 	{"clone-fd", "", "", "a device descriptor for each thread"},
-	{"transport", "", "NAME", "dev (default), uring, or auto: io_uring where the kernel's is sound"},
+	{"transport", "", "MODE", "dev (default), uring (io_uring), or auto (sound ones)"},
 	{"io-uring", "", "", "the same as --transport=uring"},
 	{"io-uring-q-depth", "", "N", "requests that each CPU's ring holds (default: 8)"},
 	{"max-read", "", "BYTES", "largest read request (default: no limit)"},
