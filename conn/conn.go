@@ -25,6 +25,8 @@ type Conn struct {
 	arena *sg.Arena
 	reqs  []atomic.Pointer[Request] // by slot index
 
+	rings    *rings // guarded by mu; nil unless requests come on rings
+	workers  workers
 	seats    []atomic.Pointer[Thread] // up to Threads
 	active   atomic.Int32             // threads that are not parked
 	monIdle  atomic.Bool              // the monitor is parked
@@ -167,6 +169,8 @@ func (c *Conn) end(cause error) {
 	for _, t := range c.parked {
 		ring(t.wake)
 	}
+	c.wakeRings()
+	c.workers.end()
 	c.port.Wake()
 	for _, d := range c.clones {
 		d.Wake()

@@ -149,7 +149,8 @@ func (c *Conn) deliver(id uint64) bool {
 // request is unknown is either late, its request having been answered, or early.
 // It is remembered; if there is no room it is handed back with EAGAIN: the
 // kernel queues it again while its request is outstanding and says ENOENT when
-// it is not (fs/fuse/dev.c: fuse_dev_do_write).
+// it is not (fs/fuse/dev.c: fuse_dev_do_write). Where requests come on rings it is
+// dropped.
 func (c *Conn) handleInterrupt(r *Request) {
 	c.count.interrupts.Add(1)
 	id := r.InterruptIn().Unique &^ protocol.UniqueResend
@@ -163,6 +164,9 @@ func (c *Conn) handleInterrupt(r *Request) {
 			c.early.take(id)
 		}
 		return
+	}
+	if c.params.Flags&protocol.InitOverIOUring != 0 {
+		return // to the kernel's mind no request on a ring has been read from here
 	}
 	c.count.requeued.Add(1)
 	clear(r.mem[:outOff])

@@ -39,7 +39,11 @@ func (c *Conn) init(r *Request) {
 		c.refuse(r, err)
 		return
 	}
+	rings := c.rings
 	if err := r.Reply(initReplySize(out.Minor), 0); err != nil {
+		if rings != nil {
+			c.endRings(rings)
+		}
 		c.inited.Store(false)
 		if err == unix.ENOENT {
 			c.end(nil) // unmounted before it was answered
@@ -47,6 +51,10 @@ func (c *Conn) init(r *Request) {
 			c.end(&Error{Op: "init", Err: err, Detail: "the kernel refused the reply"})
 		}
 		return
+	}
+	if rings != nil && c.engageRings(rings) {
+		// What comes on the device now is little.
+		c.opt.IdleThreads = 1
 	}
 	c.monIdle.Store(false)
 	c.users.Add(1)
@@ -124,6 +132,18 @@ func (c *Conn) negotiate(in *protocol.InitIn, out *protocol.InitOut) error {
 	out.MaxWrite = min(max(out.MaxWrite, 4096), o.MaxWrite)
 	limitWrite(out, flags)
 
+	if ok, why := o.ringsWanted(offered&protocol.InitOverIOUring != 0); ok {
+		flags |= protocol.InitOverIOUring | protocol.InitExt
+		limitWrite(out, flags)
+		if err := c.prepareRings(out); err != nil {
+			flags = consistent(flags&^protocol.InitOverIOUring, o)
+			c.noRings(err.Error())
+		}
+		out.Flags, out.Flags2 = uint32(flags), uint32(flags>>32)
+	} else if why != "" {
+		c.noRings(why)
+	}
+
 	c.maxWrite = int(out.MaxWrite)
 	c.params = protocol.Params{Minor: out.Minor, Flags: flags}
 	c.inited.Store(true)
@@ -185,5 +205,10 @@ func limitWrite(out *protocol.InitOut, f protocol.InitFlags) {
 		out.MaxPages = 0
 		return
 	}
-	out.MaxPages = uint16(min((out.MaxWrite+page-1)/page, 65535))
+	pages := (out.MaxWrite + page - 1) / page
+	if f&protocol.InitOverIOUring != 0 {
+		// The payload is as long, and must hold a SETXATTR's 65792 bytes.
+		pages = max(pages, 128<<10/page, 2)
+	}
+	out.MaxPages = uint16(min(pages, 65535))
 }

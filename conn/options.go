@@ -20,7 +20,8 @@ const DefaultWant = protocol.InitAsyncRead | protocol.InitAsyncDio | protocol.In
 const channelFlags = protocol.InitBigWrites | protocol.InitMaxPages | protocol.InitExt |
 	protocol.InitAbortError | protocol.InitHasResend
 
-// unsupported are never accepted: this transport does not speak them.
+// unsupported are never accepted: nothing here speaks them. Whether InitOverIOUring
+// is says Transport alone.
 const unsupported = protocol.InitOverIOUring | protocol.InitHasIOUringBufpool |
 	protocol.InitFileOps | protocol.InitReserved | protocol.InitMapAlignment
 
@@ -37,6 +38,9 @@ type Options struct {
 	Want protocol.InitFlags // flags to accept where offered; default DefaultWant
 	Need protocol.InitFlags // flags without which Serve refuses to start
 	Mask protocol.InitFlags // flags never to accept, whoever wants them
+
+	Transport Transport // default TransportDev
+	RingDepth int       // requests that each CPU's queue can hold at once, what is detached not counted; 1 to 1024, default 8
 
 	Threads     int  // most readers, those in blocked handlers included; default 10
 	IdleThreads int  // readers that wait for requests; default 2
@@ -102,6 +106,10 @@ func (o *Options) withDefaults() Options {
 		r.MaxStackDepth = 1
 	}
 	r.MaxStackDepth = min(r.MaxStackDepth, 2)
+	if r.RingDepth <= 0 {
+		r.RingDepth = 8
+	}
+	r.RingDepth = min(r.RingDepth, 1024)
 	if r.Threads <= 0 {
 		r.Threads = 10
 	}
@@ -111,6 +119,9 @@ func (o *Options) withDefaults() Options {
 	r.IdleThreads = min(r.IdleThreads, r.Threads)
 	if r.Slots <= 0 {
 		r.Slots = r.Threads + int(defaultSlots)
+		if r.Transport != TransportDev { // what the rings' entries are made of
+			r.Slots += min(readPossibleCPUs()*r.RingDepth, int(defaultSlots))
+		}
 	}
 	if r.DrainTimeout <= 0 {
 		r.DrainTimeout = 10 * time.Second

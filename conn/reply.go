@@ -106,6 +106,9 @@ func (r *Request) sendError(e unix.Errno) error {
 
 // send writes the reply, header first, whose Len and Error are set.
 func (r *Request) send(iov []unix.Iovec) error {
+	if r.q != nil {
+		return r.toRing(iov)
+	}
 	if r.noReply {
 		return nil
 	}

@@ -33,6 +33,18 @@ type Request struct {
 	started int64 // Conn.now
 	noReply bool  // the kernel expects none
 
+	// Of an entry of a ring, see uringentry.go. Its thread's but for q, which stays,
+	// and what whoever answers sets before the last reference is gone.
+	q        *queue
+	next     *Request // in queue.done, or in the workers' list
+	commitID uint64
+	out      int                    // bytes of the reply in the payload
+	hot      int                    // of buf, as counted in queue.hot
+	away     bool                   // not at the thread's disposal
+	fresh    bool                   // registered, and nothing came yet
+	move     bool                   // Elsewhere
+	worker   atomic.Pointer[Thread] // who has it since
+
 	// state: references in the low half, see below, and bit claimed.
 	// References: the reader's, until Serve returns or Detach; the answer's,
 	// until it has been written; one for each pin.
@@ -62,13 +74,8 @@ const (
 
 func newRequests(n int) []atomic.Pointer[Request] { return make([]atomic.Pointer[Request], n) }
 
-// begin puts the decoded request into service.
-func (r *Request) begin(t *Thread, n int) {
-	l := &r.c.lay
-	off := l.lead
-	if n > headRoom {
-		off += (n - headRoom + l.lead - 1) / l.lead * l.lead
-	}
+// begin puts the decoded request into service. The reply's data begin at off.
+func (r *Request) begin(t *Thread, off int) {
 	r.payload = r.mem[off:]
 	clear(r.mem[:outOff+outSize])
 	r.thread = t
@@ -81,6 +88,9 @@ func (r *Request) begin(t *Thread, n int) {
 	}
 	if r.interrupted.Load() {
 		r.interrupted.Store(false)
+	}
+	if r.worker.Load() != nil {
+		r.worker.Store(nil)
 	}
 	if r.sealed || r.resends.Load() != 0 {
 		r.mu.Lock()
@@ -133,12 +143,17 @@ func (r *Request) drop() bool {
 }
 
 // unref takes a reference which is not the reader's; the last one returns the
-// slot, whose reader went on without it.
+// slot, whose reader went on without it. On a ring that is when the answer leaves.
 func (r *Request) unref() {
-	if r.drop() {
-		r.c.putSlot(r)
-		r.c.exit()
+	if !r.drop() {
+		return
 	}
+	if r.q != nil {
+		r.q.push(r)
+	} else {
+		r.c.putSlot(r)
+	}
+	r.c.exit()
 }
 
 // leave takes the reader's reference and reports whether the reader may keep the
@@ -164,7 +179,12 @@ func (r *Request) Conn() *Conn { return r.c }
 
 // Thread returns the thread that serves the request. It may be used only by the
 // handler, on that thread.
-func (r *Request) Thread() *Thread { return r.thread }
+func (r *Request) Thread() *Thread {
+	if w := r.worker.Load(); w != nil {
+		return w
+	}
+	return r.thread
+}
 
 // Out returns the area for the reply's fixed part: 512 bytes, 8-aligned, zero.
 func (r *Request) Out() []byte { return r.mem[outOff : outOff+outSize : outOff+outSize] }
@@ -180,11 +200,17 @@ func (r *Request) Payload() []byte { return r.payload }
 // keep fewer of them than Options.Slots less Options.Threads. It is called by
 // the handler, or before it returns.
 func (r *Request) Detach() {
-	t := r.thread
-	r.c.users.Add(1) // the thread has one: it cannot be 0 before
-	if !t.cur.CompareAndSwap(r, nil) {
-		r.c.exit()
-		return
+	t := r.Thread()
+	if t.worker { // the request has left its thread, and has one
+		if !t.cur.CompareAndSwap(r, nil) {
+			return
+		}
+	} else {
+		r.c.users.Add(1) // the thread has one: it cannot be 0 before
+		if !t.cur.CompareAndSwap(r, nil) {
+			r.c.exit()
+			return
+		}
 	}
 	r.c.count.detached.Add(1)
 	r.unref()
@@ -206,6 +232,21 @@ func (r *Request) Retain() { r.state.Add(1) }
 
 // Unretain undoes Retain.
 func (r *Request) Unretain() { r.unref() }
+
+// Elsewhere is Block for a handler that may begin anew. If it returns true, the
+// handler must return without an answer, and will be called again for this
+// request, on a thread where blocking harms nobody; there it returns false. It
+// does so too where the handler may block as it is. On a ring, whose thread serves
+// all requests of a CPU, Block can do nothing: a handler that waits there for what
+// another request brings about waits for good, if that is of the same CPU.
+func (r *Request) Elsewhere() bool {
+	if r.q == nil || r.worker.Load() != nil || r.thread.cur.Load() != r {
+		r.Block()
+		return false
+	}
+	r.move = true
+	return true
+}
 
 // Block says that the handler is about to block. If no other reader is waiting
 // for requests, one is woken or started, up to Options.Threads. It costs a look

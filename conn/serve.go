@@ -38,7 +38,12 @@ func (t *Thread) serve(r *Request, n int) {
 	if r.Header.Unique&protocol.UniqueResend != 0 && c.resend(r.Header, t.device()) {
 		return
 	}
-	r.begin(t, n)
+	l := &c.lay
+	off = l.lead
+	if n > headRoom {
+		off += (n - headRoom + l.lead - 1) / l.lead * l.lead
+	}
+	r.begin(t, off)
 	switch {
 	case err != nil:
 		c.malformed(r, err)
@@ -54,29 +59,67 @@ func (t *Thread) serve(r *Request, n int) {
 		c.malformed(r, nil)
 		_ = r.ReplyError(unix.EIO)
 	default:
-		t.cur.Store(r)
-		if c.early.n.Load() != 0 && c.early.take(r.base.Load()) {
-			r.interrupt()
-		}
-		if c.ended.Load() { // Serve interrupts what was in service before
-			r.interrupt()
-		}
+		t.handle(r)
+		return
+	}
+	t.done(r)
+}
+
+// handle has the handler serve r, which is in service.
+func (t *Thread) handle(r *Request) {
+	c := t.c
+	t.cur.Store(r)
+	if c.early.n.Load() != 0 && c.early.take(r.base.Load()) {
+		r.interrupt()
+	}
+	if c.ended.Load() { // Serve interrupts what was in service before
+		r.interrupt()
+	}
+	if t.q != nil && t.q.tainted {
+		r.move = true
+	} else {
 		t.call(r)
-		if !t.cur.CompareAndSwap(r, nil) { // detached: no longer ours
-			t.r = nil
-			return
-		}
-		if r.state.Load()&claimed == 0 {
-			if !r.noReply {
-				c.count.unanswered.Add(1)
-				c.log("no reply to " + op.String())
-			}
-			_ = r.ReplyError(unix.EIO)
-		}
 	}
-	if !r.leave() {
-		t.r = nil
+	if t.cur.Load() == r && r.move && r.state.Load()&claimed == 0 {
+		c.users.Add(1) // the request's own from here on
+		t.cur.Store(nil)
+		t.q.gone(r)
+		c.work(r)
+		return
 	}
+	if !t.cur.CompareAndSwap(r, nil) { // detached: no longer ours
+		t.parted(r)
+		return
+	}
+	if r.state.Load()&claimed == 0 {
+		if !r.noReply {
+			c.count.unanswered.Add(1)
+			c.log("no reply to " + r.op.String())
+		}
+		_ = r.ReplyError(unix.EIO)
+	}
+	t.done(r)
+}
+
+// done takes the thread's reference to r, which has been answered. If that was
+// the last one it goes on to the next request.
+func (t *Thread) done(r *Request) {
+	switch {
+	case t.worker:
+		r.unref()
+	case !r.leave():
+		t.parted(r)
+	case t.q != nil:
+		t.q.commit(r)
+	}
+}
+
+// parted goes on without r, which somebody else will return.
+func (t *Thread) parted(r *Request) {
+	if t.q != nil {
+		t.q.gone(r)
+	}
+	t.r = nil
 }
 
 // call runs the handler. A panic ends the request with EIO and the thread with
@@ -89,6 +132,9 @@ func (t *Thread) call(r *Request) {
 		}
 		p := recover()
 		t.retire = true
+		if q := t.q; q != nil && p == nil {
+			q.goexit, q.tainted = true, true
+		}
 		t.panicked(r, p)
 	}()
 	t.c.h.Serve(r)
@@ -114,10 +160,8 @@ func (t *Thread) panicked(r *Request, p any) {
 	if r.state.Load()&claimed == 0 {
 		_ = r.ReplyError(unix.EIO)
 	}
-	if p == nil { // Goexit: serve will not come back to it
-		if t.cur.CompareAndSwap(r, nil) && !r.leave() {
-			t.r = nil
-		}
+	if p == nil && t.cur.CompareAndSwap(r, nil) { // Goexit: handle will not come back to it
+		t.done(r)
 	}
 }
 

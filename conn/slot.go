@@ -46,7 +46,7 @@ func layoutFor(maxWrite, page int) layout {
 	l := layout{
 		lead: page,
 		in:   up(max(maxWrite+4096, 132<<10)),
-		data: up(max(maxWrite, 68<<10)),
+		data: up(max(maxWrite, 132<<10)),
 	}
 	l.size = l.lead + l.in + l.data
 	return l
@@ -97,6 +97,11 @@ func (c *Conn) getSlot(t *Thread) *Request {
 		}
 		c.count.starved.Add(1)
 	}
+	return c.request(b)
+}
+
+// request returns what goes with a slot.
+func (c *Conn) request(b *sg.Buf) *Request {
 	r := c.reqs[b.Index()].Load()
 	if r == nil {
 		mem := b.Bytes()

@@ -39,6 +39,12 @@ type Stats struct {
 	Slots     int // most requests in service at once
 	SlotsUsed int // slots taken now, by readers and by requests
 	SlotsPeak int // most slots taken so far
+
+	Queues  int    // rings that requests come on, each with a thread
+	Entries int    // slots that are theirs
+	Memory  int    // bytes of those that may be in memory
+	Workers int    // threads for what rings' threads must not serve
+	Moved   uint64 // requests that went to those
 }
 
 // Stats returns the counters.
@@ -63,10 +69,25 @@ func (c *Conn) Stats() Stats {
 		}
 	}
 	c.mu.Lock()
-	a, reqs := c.arena, c.reqs
+	a, reqs, rings := c.arena, c.reqs, c.rings
 	c.mu.Unlock()
+	if rings != nil && c.inited.Load() {
+		s.Queues = len(rings.queues)
+		for _, q := range rings.queues {
+			s.Requests += q.t.served.Load()
+			s.Entries += int(q.entries.Load())
+			s.Memory += int(q.memory.Load())
+		}
+		w := &c.workers
+		w.mu.Lock()
+		s.Workers, s.Moved = w.n, w.moved
+		w.mu.Unlock()
+	}
 	if a != nil {
 		s.Slots, s.SlotsUsed, s.SlotsPeak = a.Stats()
+		if n := s.Queues; n > 0 { // what a queue may use when the others need none
+			s.Slots -= (n - 1) * rings.depth
+		}
 		for i := range reqs {
 			if r := reqs[i].Load(); r != nil && r.state.Load()&refMask != 0 {
 				s.InFlight++
@@ -105,6 +126,11 @@ func (s *Stats) AppendText(dst []byte) []byte {
 		{"slots", uint64(s.Slots)},
 		{"slotsused", uint64(s.SlotsUsed)},
 		{"slotspeak", uint64(s.SlotsPeak)},
+		{"queues", uint64(s.Queues)},
+		{"entries", uint64(s.Entries)},
+		{"memory", uint64(s.Memory)},
+		{"workers", uint64(s.Workers)},
+		{"moved", s.Moved},
 	} {
 		if n.v == 0 && i > 0 {
 			continue
@@ -133,8 +159,12 @@ func (c *Conn) AppendInflight(dst []byte) []byte {
 			continue
 		}
 		dst = appendAge(dst, c.now()-r.started)
-		if t := r.thread; t.cur.Load() == r || r.op == protocol.OpInit {
-			dst = strconv.AppendInt(append(dst, " thread "...), int64(t.seat), 10)
+		if t := r.Thread(); t.cur.Load() == r || r.op == protocol.OpInit {
+			dst = append(dst, " thread "...)
+			if t.q != nil {
+				dst = append(dst[:len(dst)-7], "queue "...)
+			}
+			dst = strconv.AppendInt(dst, int64(t.seat), 10)
 		} else {
 			dst = append(dst, " detached"...)
 		}

@@ -19,6 +19,8 @@ type Thread struct {
 
 	c      *Conn
 	seat   int
+	q      *queue   // whose ring it serves, instead of a device
+	worker bool     // it serves what rings' threads hand it
 	clone  Device   // its own channel, nil: Conn.port
 	r      *Request // the slot it reads into, nil: needs one
 	retire bool
@@ -70,17 +72,28 @@ func (c *Conn) startThread(seat int, clone Device) {
 func (t *Thread) main() {
 	runtime.LockOSThread()
 	if unix.Gettid() != unix.Getpid() {
-		t.run()
+		t.start()
 		return
 	}
 	locked := make(chan struct{})
 	go func() {
 		runtime.LockOSThread() // another thread: this one is taken
 		close(locked)
-		t.run()
+		t.start()
 	}()
 	<-locked
 	runtime.UnlockOSThread()
+}
+
+func (t *Thread) start() {
+	switch {
+	case t.q != nil:
+		t.q.run()
+	case t.worker:
+		t.work()
+	default:
+		t.run()
+	}
 }
 
 func (t *Thread) run() {

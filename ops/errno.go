@@ -14,6 +14,11 @@ var Later error = later{}
 // before the handler has returned.
 var Detached error = detachedError{}
 
+// Elsewhere is returned by a handler that was told to by [Request.Elsewhere].
+var Elsewhere error = elsewhere{}
+
+type elsewhere struct{ later }
+
 type later struct{}
 
 func (later) Error() string { return "ops: to be finished later" }

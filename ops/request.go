@@ -93,6 +93,11 @@ func (r *Request) Detach() {
 	}
 }
 
+// Elsewhere says that the handler is about to block. If it returns true, the
+// handler must return [Elsewhere], as if nothing had happened, and will be called
+// again for the request where that harms nobody. See [conn.Request.Elsewhere].
+func (r *Request) Elsewhere() bool { return r.Request.Elsewhere() }
+
 // Finish answers a request whose handler returned (or is about to return)
 // Later. n is what the handler would have returned besides the error: bytes of
 // data for those that return data, else 0; out is sent as filled. It may be

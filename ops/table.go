@@ -90,7 +90,7 @@ func (t *Table) Serve(c *conn.Request) {
 	r.state.Store(running)
 	n, err := t.serve(r)
 	switch {
-	case err == Detached: // r may be anybody's by now
+	case err == Detached, err == Elsewhere: // r may be anybody's by now
 	case err == Later:
 		if r.state.CompareAndSwap(early, finished) { // later is now
 			r.busy.Store(true) // for good: a second Finish must meet nobody

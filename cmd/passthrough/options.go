@@ -55,6 +55,9 @@ var longs = [...]struct{ name, short, arg, help string }{
 	{"num-threads", "", "N", "most threads that serve (default: 10)"},
 	{"single-thread", "s", "", "one thread (--num-threads=1)"},
 	{"clone-fd", "", "", "a device descriptor for each thread"},
+	{"transport", "", "MODE", "dev (default), uring (io_uring), or auto (sound ones)"},
+	{"io-uring", "", "", "the same as --transport=uring"},
+	{"io-uring-q-depth", "", "N", "requests that each CPU's ring holds (default: 8)"},
 	{"max-read", "", "BYTES", "largest read request (default: no limit)"},
 	{"max-write", "", "BYTES", "largest write request (default: 1M, to 4M by fs.fuse limit)"},
 	{"max-background", "", "N", "asynchronous requests at once (default: 256)"},
@@ -302,6 +305,19 @@ func (o *options) apply(name, val, as string) error {
 		o.fs.DirectIO = true
 	case "single-thread":
 		o.channel.Threads, o.channel.IdleThreads = 1, 1
+	case "io-uring":
+		o.channel.Transport = conn.TransportURing
+	case "transport":
+		switch val {
+		case "dev":
+			o.channel.Transport = conn.TransportDev
+		case "uring":
+			o.channel.Transport = conn.TransportURing
+		case "auto":
+			o.channel.Transport = conn.TransportAuto
+		default:
+			return bad("auto, dev or uring")
+		}
 	case "clone-fd":
 		o.channel.Clone = true
 	case "log-file", "fsname", "subtype":
@@ -375,7 +391,7 @@ func (o *options) number(name, val string, bad func(string) error) error {
 	least, most, want := uint64(1), uint64(65535), "a number from 1 to 65535"
 	digits, unit := val, uint64(1)
 	switch name {
-	case "num-threads":
+	case "num-threads", "io-uring-q-depth":
 		most, want = 1024, "a number from 1 to 1024"
 	case "max-read", "max-write":
 		least, most, want = 4096, 64<<20, "a size from 4096 to 64M"
@@ -397,6 +413,8 @@ func (o *options) number(name, val string, bad func(string) error) error {
 	switch name {
 	case "num-threads":
 		o.channel.Threads = int(n)
+	case "io-uring-q-depth":
+		o.channel.RingDepth = int(n)
 	case "max-read":
 		o.mount.MaxRead = uint32(n)
 	case "max-write":

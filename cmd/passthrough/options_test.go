@@ -84,6 +84,12 @@ func TestParse(t *testing.T) {
 		{both + "--no-default-permissions", func(o *options) { o.mount.DefaultPermissions, o.fs.Unchecked = false, true }},
 		{both + "-o no_default_permissions,default_permissions", func(*options) {}},
 		{both + "--no-default-permissions --allow-other", nil},
+		{both + "--transport=uring", func(o *options) { o.channel.Transport = conn.TransportURing }},
+		{both + "--transport auto", func(o *options) { o.channel.Transport = conn.TransportAuto }},
+		{both + "--transport=uring --transport=dev", func(o *options) {}},
+		{both + "-o io_uring,io_uring_q_depth=4", func(o *options) {
+			o.channel.Transport, o.channel.RingDepth = conn.TransportURing, 4
+		}},
 		{both + "--clone-fd", func(o *options) { o.channel.Clone = true }},
 		{both + "-o clone_fd", func(o *options) { o.channel.Clone = true }},
 		{both + "-o max_read=65536", func(o *options) { o.mount.MaxRead = 65536 }},
@@ -143,6 +149,8 @@ func TestParseErrors(t *testing.T) {
 		"--attr-timeout=1.+1 a b":         "--attr-timeout: '1.+1' is not a number of seconds",
 		"-o negative_timeout=. a b":       "-o negative_timeout: '.' is not a number of seconds",
 		"--entry-timeout=9999999999 a b":  "--entry-timeout: '9999999999' is not a number of seconds",
+		"--transport=ring a b":            "--transport: 'ring' is not auto, dev or uring",
+		"--io-uring-q-depth=2000 a b":     "--io-uring-q-depth: '2000' is not a number from 1 to 1024",
 		"--num-threads=0 a b":             "--num-threads: '0' is not a number from 1 to 1024",
 		"--num-threads=1025 a b":          "--num-threads: '1025' is not a number from 1 to 1024",
 		"--num-threads=1k a b":            "--num-threads: '1k' is not a number from 1 to 1024",
@@ -172,7 +180,7 @@ func TestParseErrors(t *testing.T) {
 // TestEveryOption holds the table and the code that acts on it together.
 func TestEveryOption(t *testing.T) {
 	values := map[string]string{"MODE": "", "FILE": "f", "NAME": "n", "SECONDS": "1", "N": "100", "BYTES": "8192"}
-	modes := map[string]string{"cache": "never", "xattr": "nosys", "parallel-direct-writes": "never"}
+	modes := map[string]string{"cache": "never", "xattr": "nosys", "parallel-direct-writes": "never", "transport": "uring"}
 	same := []string{"default-permissions"} // on without being asked
 	for _, l := range longs {
 		v, ok := values[l.arg]

@@ -189,9 +189,8 @@ func (fs *FS) setattr(r *ops.Request, i *inode, f *file, fd int, in *protocol.Se
 		}
 	}
 	if in.Valid&protocol.FattrSize != 0 {
-		r.Block()
 		fs.fsetid(r, !kill)
-		if err := fs.truncate(i, f, in.Size); err != nil {
+		if err := fs.truncate(r, i, f, in.Size); err != nil {
 			return err
 		}
 	}
@@ -232,7 +231,7 @@ func (fs *FS) setattr(r *ops.Request, i *inode, f *file, fd int, in *protocol.Se
 
 // truncate sets the size. ftruncate(2) by a descriptor that may write asks no
 // permission of the file (it may be 0444 by now).
-func (fs *FS) truncate(i *inode, f *file, size uint64) error {
+func (fs *FS) truncate(r *ops.Request, i *inode, f *file, size uint64) error {
 	switch {
 	case size > math.MaxInt64:
 		return unix.EFBIG
@@ -243,8 +242,11 @@ func (fs *FS) truncate(i *inode, f *file, size uint64) error {
 	}
 	var fd int
 	if f != nil && f.flags&unix.O_ACCMODE != unix.O_RDONLY && !f.appendFD {
+		r.Block()
 		fd = f.fd
 		f.dirty.Store(true)
+	} else if r.Elsewhere() { // somebody may have a lease
+		return ops.Elsewhere // what was done before can be done again
 	} else {
 		var err error
 		if fd, err = fs.reopen(i, unix.O_WRONLY); err != nil {

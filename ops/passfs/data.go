@@ -33,6 +33,10 @@ func (fs *FS) Read(r *ops.Request, in *protocol.ReadIn, dst []byte) (int, error)
 	if e == nil || !fs.opt.Slow {
 		n, err = f.read(r, dst, int64(in.Offset), e == nil)
 	}
+	if err == ops.Elsewhere { // not Detached, nor Later: the next call finds f again
+		fs.put(f)
+		return 0, err
+	}
 	if err == unix.EAGAIN && e != nil {
 		return 0, fs.submit(r, f, aio.Read, dst[n:], int64(in.Offset)+int64(n), 0, n, false)
 	}
@@ -64,8 +68,10 @@ func (f *file) read(r *ops.Request, dst []byte, off int64, wait bool) (int, erro
 			if !wait {
 				return done, err
 			}
+			if r.Elsewhere() {
+				return 0, ops.Elsewhere
+			}
 			flags = 0
-			r.Block()
 		case flags != 0 && (err == unix.EOPNOTSUPP || err == unix.EINVAL || err == unix.ENOSYS):
 			// Remembered: EOPNOTSUPP is what the descriptor cannot do, ENOSYS
 			// the system.
@@ -113,8 +119,9 @@ func (fs *FS) Write(r *ops.Request, in *protocol.WriteIn, data []byte) (int, err
 		fs.fsetid(r, true) // a back end may use this thread
 		return 0, fs.submit(r, f, aio.Write, data, int64(in.Offset), flags, 0, !cached)
 	}
-	if waits {
-		r.Block()
+	if waits && r.Elsewhere() {
+		fs.put(f)
+		return 0, ops.Elsewhere
 	}
 	fs.fsetid(r, !kill)
 	n, err := f.write(data, int64(in.Offset), flags, cached)
@@ -165,7 +172,9 @@ func (fs *FS) Fallocate(r *ops.Request, in *protocol.FallocateIn) error {
 	if in.Offset > math.MaxInt64 || in.Length > math.MaxInt64 {
 		return unix.EFBIG
 	}
-	r.Block()
+	if r.Elsewhere() {
+		return ops.Elsewhere
+	}
 	fs.fsetid(r, r.Uid() == 0)
 	f.dirty.Store(true)
 	for {
@@ -250,7 +259,9 @@ func (fs *FS) CopyFileRange(r *ops.Request, in *protocol.CopyFileRangeIn) (uint6
 	if to.appendFD {
 		return 0, unix.EBADF
 	}
-	r.Block()
+	if r.Elsewhere() {
+		return 0, ops.Elsewhere
+	}
 	fs.fsetid(r, r.Uid() == 0)
 	to.dirty.Store(true)
 	a, b := int64(in.OffIn), int64(in.OffOut)

@@ -139,6 +139,9 @@ func (fs *FS) Fsyncdir(r *ops.Request, in *protocol.FsyncIn) error {
 		return err
 	}
 	defer d.mu.Unlock()
+	if r.Elsewhere() {
+		return ops.Elsewhere
+	}
 	if in.FsyncFlags&protocol.FsyncFdatasync != 0 {
 		return unix.Fdatasync(d.fd)
 	}

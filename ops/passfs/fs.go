@@ -321,6 +321,9 @@ func (fs *FS) Syncfs(r *ops.Request) error {
 		return unix.ESTALE
 	}
 	defer i.mnt.unref(fs)
+	if r.Elsewhere() {
+		return ops.Elsewhere
+	}
 	if i.mnt.fd < 0 {
 		unix.Sync()
 		return nil

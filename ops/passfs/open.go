@@ -336,8 +336,10 @@ func (fs *FS) Fsync(r *ops.Request, in *protocol.FsyncIn) error {
 		}
 		return fs.submit(r, f, kind, nil, 0, 0, 0, true)
 	}
-	r.Block()
-	err = fs.sync(f, data)
+	err = ops.Elsewhere
+	if !r.Elsewhere() {
+		err = fs.sync(f, data)
+	}
 	fs.put(f)
 	return err
 }

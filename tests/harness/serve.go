@@ -89,7 +89,7 @@ func ServeWith(t testing.TB, o *Options, src string, args ...string) *Mount {
 			t.Fatal(err)
 		}
 	}
-	argv := append([]string{Binary(t), "-f"}, args...)
+	argv := append([]string{Binary(t), "-f"}, transportArgs(args)...)
 	argv = append(argv, src, m.Dir)
 	if len(o.Limits) > 0 {
 		var sh strings.Builder

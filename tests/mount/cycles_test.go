@@ -21,7 +21,7 @@ import (
 )
 
 // cycle mounts, serves, has the mount used and takes it down, in this process.
-func cycle(src, dir string, use func(m *conn.Mount) error) error {
+func cycle(t testing.TB, src, dir string, use func(m *conn.Mount) error) error {
 	m, err := conn.NewMount(dir, &conn.MountOptions{Flags: conn.DefaultMountFlags, DefaultPermissions: true})
 	if err != nil {
 		return err
@@ -40,7 +40,7 @@ func cycle(src, dir string, use func(m *conn.Mount) error) error {
 	if err != nil {
 		return err
 	}
-	c := conn.New(dev, &conn.Options{Want: fs.Want()})
+	c := conn.New(dev, &conn.Options{Want: fs.Want(), Transport: harness.Transport(t)})
 	served := make(chan error, 1)
 	go func() { served <- c.Serve(ops.New(fs)) }()
 	select {
@@ -194,7 +194,7 @@ func TestCycles(t *testing.T) {
 		use  func(*conn.Mount) error
 	}{{"plain", plain}, {"unused", unused}, {"detached", detached}, {"aborted", aborted}}
 	for _, w := range ways { // what is started once and stays is no leak
-		if err := cycle(src, dir, w.use); err != nil {
+		if err := cycle(t, src, dir, w.use); err != nil {
 			t.Fatalf("%s: %v", w.name, err)
 		}
 	}
@@ -206,7 +206,7 @@ func TestCycles(t *testing.T) {
 		if i%10 < len(ways) {
 			w = ways[i%10]
 		}
-		if err := cycle(src, dir, w.use); err != nil {
+		if err := cycle(t, src, dir, w.use); err != nil {
 			t.Fatalf("cycle %d (%s): %v", i, w.name, err)
 		}
 	}

@@ -1,0 +1,189 @@
+package conn
+
+import (
+	"github.com/fusewire/fusewire/aio/uring"
+	"github.com/fusewire/fusewire/protocol"
+	"golang.org/x/sys/unix"
+)
+
+// An entry is a slot (slot.go) for good:
+//
+//	0          16           528        544                lead
+//	├ out_header ┼ fixed reply ┼ ....... ┼ req_header 288 ... ┼──────────────── ... ┤
+//	                                                          │ payload, both ways
+//	                                                                 │ a reply's data, if the
+//	                                                                   request has a payload
+//
+// The kernel puts a request's header and argument into req_header, the rest into
+// the payload, and takes the whole reply from there: fixed part, then data. Data
+// of a READ, which has no payload, are read to where they are taken from.
+const ringHead = outOff + outSize + 16
+
+// ringHdr is what the kernel sees of an entry besides payload.
+func (r *Request) ringHdr() *protocol.UringReqHeader {
+	return protocol.ViewOf[protocol.UringReqHeader](r.mem[ringHead:])
+}
+
+// ringPayload is where the kernel puts what a request carries, and takes what its
+// reply does.
+func (r *Request) ringPayload() []byte {
+	at := r.c.lay.lead
+	return r.mem[at : at+r.q.s.size : at+r.q.s.size]
+}
+
+// take makes an entry of a slot.
+func (q *queue) take() bool {
+	b, ok := q.c.arena.Get()
+	if !ok {
+		return false
+	}
+	r := q.c.request(b)
+	r.q = q
+	q.all = append(q.all, r)
+	return true
+}
+
+// register hands an entry to the kernel for the first time.
+func (q *queue) register(r *Request) {
+	r.fresh = true
+	head := r.mem[ringHead:]
+	payload := r.ringPayload()
+	r.iov[0].Base, r.iov[1].Base = &head[0], &payload[0]
+	r.iov[0].SetLen(protocol.UringInOutHeaderSz + protocol.UringOpInOutSz + 32)
+	r.iov[1].SetLen(len(payload))
+	s := q.command(r, protocol.IOUringCmdRegister, 0)
+	s.Addr, s.Len = uint64(uring.IovecAddress(r.iov[:])), 2 // of the heap, and r stays
+	r.buf.Touched(ringHead + int(r.iov[0].Len))
+}
+
+// serve deals with the request in r.
+func (q *queue) serve(r *Request) {
+	c, t := q.c, q.t
+	l := &c.lay
+	h := r.ringHdr()
+	r.fresh, r.move = false, false
+	r.commitID = h.RingEntInOut.CommitID
+	n := int(min(uint64(h.RingEntInOut.PayloadSz), uint64(q.s.size)))
+	r.buf.Touched(l.lead + n)
+	err := r.DecodeRing(h, r.ringPayload(), &c.params)
+	if r.Header == nil { // the layout is wrong: it cannot be
+		c.end(&Error{Op: "io_uring", Err: err})
+		return
+	}
+	if tap := c.opt.Trace; tap != nil {
+		tap.Request(&r.Request, r.Append(nil))
+	}
+	if r.Header.Unique == ringStir && r.Header.Opcode == protocol.OpNotifyReply {
+		r.hdr.Error, r.hdr.Unique, r.out = 0, ringStir, 0
+		q.commit(r)
+		q.stirred()
+		return
+	}
+	r.begin(t, l.lead+(n+l.lead-1)/l.lead*l.lead)
+	t.served.Add(1)
+	op := r.op
+	switch {
+	case err != nil || op == protocol.OpInit || op == protocol.OpInterrupt:
+		c.malformed(r, err)
+		_ = r.ReplyError(unix.EIO)
+		t.done(r)
+	case op == protocol.OpForget || op == protocol.OpBatchForget:
+		// The kernel's own, of an entry that it found fault with. It waits.
+		t.forget(r, op == protocol.OpForget)
+		r.NoReply()
+		t.done(r)
+	default:
+		t.handle(r)
+	}
+	if t.retire {
+		// The ring belongs to this thread, which cannot be replaced. It goes on
+		// with the ring, and leaves handlers to workers.
+		t.retire = false
+		if !q.tainted {
+			q.tainted = true
+			c.log("io_uring: a thread was given up, requests of its CPU take a longer way")
+		}
+	}
+}
+
+// commit has the kernel take the reply, and fill the entry with a next request.
+func (q *queue) commit(r *Request) {
+	if q.c.ended.Load() {
+		return
+	}
+	h := r.ringHdr()
+	*protocol.ViewOf[protocol.OutHeader](h.InOut[:]) = *r.hdr
+	h.RingEntInOut.PayloadSz = uint32(r.out)
+	// Entries take turns, so each would come to hold the largest request's memory.
+	// The first to do so keep it.
+	q.hot += r.buf.High() - r.hot
+	if q.hot > q.keep {
+		q.hot -= r.buf.High()
+		r.buf.Release(q.c.lay.lead)
+		q.hot += r.buf.High()
+	}
+	if h := r.buf.High(); h != r.hot {
+		r.hot = h
+		q.memory.Store(int64(q.hot))
+	}
+	if r.hot > ringKeep {
+		q.idle = false
+	}
+	q.command(r, protocol.IOUringCmdCommitAndFetch, r.commitID)
+	if r.out >= ringSoon {
+		_, _ = q.ring.Submit()
+	}
+}
+
+// cool gives back what memory entries hold that the kernel has. It puts a request
+// there only while this thread is in Enter (IORING_SETUP_DEFER_TASKRUN).
+func (q *queue) cool() {
+	q.idle = true
+	for _, r := range q.all[:q.regd] {
+		if !r.away {
+			r.buf.Release(ringKeep)
+			q.hot += r.buf.High() - r.hot
+			r.hot = r.buf.High()
+		}
+	}
+	q.memory.Store(int64(q.hot))
+}
+
+// toRing puts a reply, header first, to where the kernel will take it once nobody
+// uses the request any more.
+func (r *Request) toRing(iov []unix.Iovec) error {
+	if r.noReply {
+		iov = iov[:1]
+		r.hdr.Error = 0
+	}
+	r.hdr.Unique = r.id.Load()
+	r.out = 0
+	to := r.ringPayload()
+	n := 0
+	for i := range iov {
+		n += int(iov[i].Len)
+	}
+	if n -= outOff; n > len(to) {
+		return r.reject(n, 0)
+	}
+	r.out = n
+	fixed := int(iov[0].Len) - outOff
+	if len(iov) > 2 && overlap(to[:n], iov[1:]) {
+		copy(to[fixed:], flatten(iov[1:]))
+	} else if at := fixed; len(iov) > 1 {
+		for _, v := range iov[1:] {
+			at += copy(to[at:], iovBytes(v))
+		}
+	}
+	copy(to, r.mem[outOff:outOff+fixed])
+	r.buf.Touched(r.c.lay.lead + n)
+	var err error
+	if r.c.ended.Load() {
+		r.c.count.lost.Add(1)
+		err = unix.ENOENT
+	}
+	if tap := r.c.opt.Trace; tap != nil {
+		tap.Reply(r.op, append(append([]byte(nil), r.mem[:outOff]...), to[:n]...), err)
+	}
+	return err
+}
