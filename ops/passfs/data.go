@@ -33,11 +33,40 @@ func (fs *FS) Read(r *ops.Request, in *protocol.ReadIn, dst []byte) (int, error)
 	if e == nil || !fs.opt.Slow {
 		n, err = f.read(r, dst, int64(in.Offset), e == nil)
 	}
+	past := fs.writeback && (f.direct || in.Flags&unix.O_DIRECT != 0)
 	if err == unix.EAGAIN && e != nil {
-		return 0, fs.submit(r, f, aio.Read, dst[n:], int64(in.Offset)+int64(n), 0, n, false)
+		return 0, fs.submit(r, f, aio.Read, dst[n:], int64(in.Offset)+int64(n), 0, n, past)
+	}
+	if past && n < len(dst) && err == nil && wb.SeekNeedsFlush(f.i.writers.Load()) {
+		r.Detach()
+		fs.readAgain(r, f, dst[n:], int64(in.Offset)+int64(n), n)
+		return 0, ops.Detached
 	}
 	fs.put(f)
 	return n, err
+}
+
+// readAgain reads on where a detached READ has met the end of the file after done
+// bytes: the kernel may hold pages back that lie further on, and then this is a hole.
+// It looks for such among the pages of the range alone (mm/filemap.c:
+// kiocb_write_and_wait), and takes a short answer to a direct read for the end. As in
+// Lseek no reader may wait.
+func (fs *FS) readAgain(r *ops.Request, f *file, dst []byte, off int64, done int) {
+	if !fs.locks.mayWait(r) {
+		fs.put(f)
+		r.Complete(0, unix.EAGAIN)
+		return
+	}
+	go func() {
+		_ = fs.conn.NotifyInvalInode(r.Nodeid(), 0, 0)
+		n, err := f.read(r, dst, off, true)
+		fs.put(f)
+		fs.locks.waiters.Add(-1)
+		if n += done; err != nil {
+			n = 0
+		}
+		r.Complete(n, err)
+	}()
 }
 
 // read reads at off. With wait false it returns EAGAIN, and how far it came,
