@@ -33,7 +33,7 @@ func (fs *FS) Read(r *ops.Request, in *protocol.ReadIn, dst []byte) (int, error)
 	if e == nil || !fs.opt.Slow {
 		n, err = f.read(r, dst, int64(in.Offset), e == nil)
 	}
-	past := fs.writeback && (f.direct || in.Flags&unix.O_DIRECT != 0)
+	past := fs.writeback && in.ReadFlags&protocol.ReadLockowner != 0
 	if err == unix.EAGAIN && e != nil {
 		return 0, fs.submit(r, f, aio.Read, dst[n:], int64(in.Offset)+int64(n), 0, n, past)
 	}
@@ -49,8 +49,10 @@ func (fs *FS) Read(r *ops.Request, in *protocol.ReadIn, dst []byte) (int, error)
 // readAgain reads on where a detached READ has met the end of the file after done
 // bytes: the kernel may hold pages back that lie further on, and then this is a hole.
 // It looks for such among the pages of the range alone (mm/filemap.c:
-// kiocb_write_and_wait), and takes a short answer to a direct read for the end. As in
-// Lseek no reader may wait.
+// kiocb_write_and_wait), and takes a short answer to a direct read for the end. Direct
+// reads are those with a lock owner (fs/fuse/file.c: fuse_send_read): others are pages,
+// which have O_DIRECT among their flags too if somebody has mapped such a file, and
+// which are locked until they are answered. As in Lseek no reader may wait.
 func (fs *FS) readAgain(r *ops.Request, f *file, dst []byte, off int64, done int) {
 	if !fs.locks.mayWait(r) {
 		fs.put(f)

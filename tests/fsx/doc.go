@@ -19,4 +19,9 @@
 // every operation has a minute before the file system is said to hang. Operations
 // that it does not have (EOPNOTSUPP) change nothing, and are counted. A failure
 // prints the seed, the last operations, and where the whole program is.
+// Where a file system opens with FOPEN_DIRECT_IO, -within is needed. Up to 6.18 at
+// least the kernel itself fails there: an asynchronous direct read does not move the
+// position (fs/fuse/file.c: fuse_direct_read_iter calls fuse_direct_IO, which leaves
+// that to its caller), so that io_uring, which reads on after a short read
+// (io_uring/rw.c: __io_read), reads the same again and adds it up.
 package main

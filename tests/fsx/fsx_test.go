@@ -19,12 +19,13 @@ func TestMain(m *testing.M) {
 var modes = []struct {
 	name    string
 	options []string
+	within  bool // see doc.go
 }{
-	{"default", nil},
-	{"writeback", []string{"--writeback"}},
-	{"writeback-direct", []string{"--writeback", "--parallel-direct-writes=always"}},
-	{"direct-io", []string{"--direct-io"}},
-	{"cache-always", []string{"--cache=always", "--parallel-direct-writes=always"}},
+	{"default", nil, false},
+	{"writeback", []string{"--writeback"}, false},
+	{"writeback-direct", []string{"--writeback", "--parallel-direct-writes=always"}, true},
+	{"direct-io", []string{"--direct-io"}, true},
+	{"cache-always", []string{"--cache=always", "--parallel-direct-writes=always"}, true},
 }
 
 // long is how many times a test's default size is wanted.
@@ -57,6 +58,7 @@ func each(t *testing.T, c config, need ...string) {
 			src := harness.Tmpfs(t)
 			c := c
 			c.path = filepath.Join(harness.Serve(t, src, mode.options...).Dir, "f.")
+			c.within = mode.within
 			c.source, c.seed = filepath.Join(src, "f."), seed(t)
 			c.n *= long()
 			begin := time.Now()

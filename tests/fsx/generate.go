@@ -18,6 +18,7 @@ type generator struct {
 	chunk  int64 // bytes of an op
 	lo, hi int64 // apart: the worker's range; else 0 and most
 	apart  bool
+	within bool // io_uring reads stay within the file
 }
 
 func (g *generator) chance(n int) bool { return g.rng.IntN(n) == 0 }
@@ -171,7 +172,10 @@ func (g *generator) read(o *op) bool {
 	if o.S >= 0 && g.m.files[g.w][o.S].direct() {
 		o.Off, o.N = g.pages()
 	}
-	return o.S >= 0
+	if o.Kind == "ringread" && o.S >= 0 && g.within {
+		o.N = min(o.N, g.m.files[g.w][o.S].i.size()-o.Off)
+	}
+	return o.S >= 0 && o.N > 0
 }
 
 func (g *generator) write(o *op) bool {

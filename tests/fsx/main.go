@@ -16,6 +16,7 @@ func main() {
 	flag.Int64Var(&c.most, "size", 256<<10, "the most bytes of a file")
 	flag.Int64Var(&c.chunk, "chunk", 64<<10, "the most bytes of an operation")
 	flag.BoolVar(&c.apart, "apart", false, "all processes at once, each on a range of its own")
+	flag.BoolVar(&c.within, "within", false, "no io_uring read beyond the end")
 	flag.StringVar(&c.source, "source", "", "FILE in the directory that is served, to be compared in the end")
 	replay := flag.String("replay", "", "a program that failed")
 	flag.Parse()

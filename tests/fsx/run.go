@@ -36,6 +36,7 @@ type config struct {
 	chunk   int64
 	seed    uint64
 	apart   bool
+	within  bool // no io_uring read beyond the end, see doc.go
 	replay  []op // instead of random ones; not apart
 }
 
@@ -223,7 +224,7 @@ func (t *track) turns() error {
 	if c.replay != nil {
 		return nil
 	}
-	g := &generator{rng: rand.New(rand.NewPCG(c.seed, 1)), m: t.m, most: c.most, chunk: c.chunk, hi: c.most}
+	g := &generator{rng: rand.New(rand.NewPCG(c.seed, 1)), m: t.m, most: c.most, chunk: c.chunk, hi: c.most, within: c.within}
 	for range c.n {
 		if err := t.do(g.next()); err != nil {
 			return err

@@ -335,9 +335,19 @@ func TestDirectHole(t *testing.T) {
 		for i := range 20 {
 			name := fmt.Sprint(mnt, "/", i)
 			fd := open(t, name, unix.O_CREAT|unix.O_RDWR)
-			direct := open(t, name, unix.O_RDONLY|unix.O_DIRECT)
+			direct := open(t, name, unix.O_RDWR|unix.O_DIRECT)
 			write(t, fd, "first", 0)
 			write(t, fd, "last", 1<<20)
+			m, err := unix.Mmap(direct, 0, 1<<20, unix.PROT_READ, unix.MAP_SHARED)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if m[600<<10] != 0 { // read as a page, which is locked meanwhile
+				t.Error("data in the hole")
+			}
+			if err := unix.Munmap(m); err != nil {
+				t.Error(err)
+			}
 			b, err := unix.Mmap(-1, 0, 1<<16, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
 			if err != nil {
 				t.Fatal(err)
