@@ -14,8 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/fusewire/fusewire/tests/harness"
 )
 
@@ -192,5 +190,3 @@ func TestKill(t *testing.T) {
 		})
 	}
 }
-
-var _ = unix.EIO
