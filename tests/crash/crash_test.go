@@ -18,6 +18,13 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if os.Getenv(scenarioVar) != "" {
+		if err := play(); err != nil {
+			fmt.Fprintln(os.Stderr, "player:", err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	if os.Getenv(dirVar) != "" {
 		if err := write(); err != nil {
 			fmt.Fprintln(os.Stderr, "writer:", err)

@@ -74,15 +74,20 @@ func offset(n int) int64 { return int64(n % blocks * stride) }
 
 // pattern is a block's content in a generation.
 func pattern(n int, gen uint32) []byte {
-	b := make([]byte, size(n)+8)
-	if gen > 0 {
-		x := uint64(n+1)<<32 | uint64(gen)
-		for i := 0; i+8 <= len(b); i += 8 {
-			x = x*0x9e3779b97f4a7c15 + 0x7f4a7c15
-			binary.LittleEndian.PutUint64(b[i:], x^x>>31)
-		}
+	if gen == 0 {
+		return make([]byte, size(n))
 	}
-	return b[:size(n)]
+	return stream(uint64(n+1)<<32|uint64(gen), size(n))
+}
+
+// stream is n bytes that only x has.
+func stream(x uint64, n int) []byte {
+	b := make([]byte, n+8)
+	for i := 0; i+8 <= len(b); i += 8 {
+		x = x*0x9e3779b97f4a7c15 + 0x7f4a7c15
+		binary.LittleEndian.PutUint64(b[i:], x^x>>31)
+	}
+	return b[:n]
 }
 
 // check compares a block with what may be there. had is what was acknowledged

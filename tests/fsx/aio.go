@@ -15,22 +15,23 @@ import (
 // returns.
 
 type iocb struct {
-	data       uint64
-	key, flags uint32 // in the other order on big-endian machines; both 0 here
-	opcode     uint16
-	prio       int16
-	fd         uint32
-	buf        uint64
-	n          uint64
-	off        int64
-	_          uint64
-	_          uint32
-	_          uint32
+	data   uint64
+	_, _   uint32 // key and flags, in the other order on big-endian machines
+	opcode uint16
+	_      int16 // priority
+	fd     uint32
+	buf    uint64
+	n      uint64
+	off    int64
+	_      uint64
+	_, _   uint32
 }
 
 type ioEvent struct {
-	data, obj uint64
-	res, res2 int64
+	data uint64
+	_    uint64
+	res  int64
+	_    int64
 }
 
 const (
