@@ -37,11 +37,46 @@ func (fs *FS) Read(r *ops.Request, in *protocol.ReadIn, dst []byte) (int, error)
 		fs.put(f)
 		return 0, err
 	}
+	past := fs.writeback && in.ReadFlags&protocol.ReadLockowner != 0
 	if err == unix.EAGAIN && e != nil {
-		return 0, fs.submit(r, f, aio.Read, dst[n:], int64(in.Offset)+int64(n), 0, n, false)
+		return 0, fs.submit(r, f, aio.Read, dst[n:], int64(in.Offset)+int64(n), 0, n, past)
+	}
+	if past && n < len(dst) && err == nil && wb.SeekNeedsFlush(f.i.writers.Load()) {
+		r.Detach()
+		fs.readAgain(r, f, dst[n:], int64(in.Offset)+int64(n), n)
+		return 0, ops.Detached
 	}
 	fs.put(f)
 	return n, err
+}
+
+// readAgain reads on where a detached READ has met the end of the file after done
+// bytes: the kernel may hold pages back that lie further on, and then this is a hole.
+// It looks for such among the pages of the range alone (mm/filemap.c:
+// kiocb_write_and_wait), and takes a short answer to a direct read for the end. Direct
+// reads are those with a lock owner (fs/fuse/file.c: fuse_send_read): others are pages,
+// which have O_DIRECT among their flags too if somebody has mapped such a file, and
+// which are locked until they are answered. As in Lseek no reader may wait.
+func (fs *FS) readAgain(r *ops.Request, f *file, dst []byte, off int64, done int) {
+	if !fs.locks.mayWait(r) {
+		fs.put(f)
+		r.Complete(0, unix.EAGAIN)
+		return
+	}
+	go func() {
+		_ = fs.conn.NotifyInvalInode(r.Nodeid(), 0, 0)
+		err := error(nil)
+		for n := 1; err == nil && n > 0 && len(dst) > 0; {
+			n, err = preadv(f.fd, dst, off, 0)
+			dst, off, done = dst[n:], off+int64(n), done+n
+		}
+		fs.put(f)
+		fs.locks.waiters.Add(-1)
+		if err != nil {
+			done = 0
+		}
+		r.Complete(done, err)
+	}()
 }
 
 // read reads at off. With wait false it returns EAGAIN, and how far it came,

@@ -7,6 +7,7 @@ import (
 
 	"github.com/fusewire/fusewire/aio"
 	"github.com/fusewire/fusewire/ops"
+	"github.com/fusewire/fusewire/wb"
 )
 
 // pending is a READ, WRITE or FSYNC that is with the engine, or waits for the
@@ -22,7 +23,7 @@ type pending struct {
 	r    *ops.Request
 	f    *file
 	done int      // bytes transferred before
-	part bool     // part is an answer: of a write(2)
+	part bool     // part is an answer: of a write(2); of a read, if nothing is behind
 	next *pending // in overflow
 }
 
@@ -51,18 +52,23 @@ func (fs *FS) submit(r *ops.Request, f *file, kind aio.Kind, mem []byte, off int
 // one would be the end of the file to the kernel.
 func (p *pending) finish(*aio.Op) {
 	n, err := p.done+p.op.N, error(nil)
-	short := p.op.Kind == aio.Write && p.op.N < p.op.Vec.Len()
+	short := p.op.N < p.op.Vec.Len()
+	read := p.op.Kind == aio.Read
 	switch {
-	case p.part && n > 0:
+	case p.part && n > 0 && !read:
 	case p.op.Err != 0:
 		n, err = 0, p.op.Err
-	case short:
+	case short && !read:
 		n, err = 0, unix.EIO
 	}
 	fs, r, f := p.fs, p.r, p.f
 	p.r, p.f = nil, nil
-	fs.put(f)
-	r.Complete(n, err)
+	if short && p.part && read && err == nil && wb.SeekNeedsFlush(f.i.writers.Load()) {
+		fs.readAgain(r, f, p.op.Vec.Segs()[0].Mem[p.op.N:], p.op.Off+int64(p.op.N), n)
+	} else {
+		fs.put(f)
+		r.Complete(n, err)
+	}
 	fs.overflow.drain(fs)
 }
 

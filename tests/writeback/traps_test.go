@@ -326,3 +326,40 @@ func TestTruncate(t *testing.T) {
 		holds(t, src+"/f", strings.Repeat("x", int(size))+strings.Repeat("\x00", 5000))
 	}
 }
+
+// TestDirectHole: a direct read of a hole is not the end of the file because what lies
+// behind has not been written back.
+func TestDirectHole(t *testing.T) {
+	for _, mode := range []string{"auto", "always"} {
+		_, mnt := mounted(t, "--parallel-direct-writes="+mode)
+		for i := range 20 {
+			name := fmt.Sprint(mnt, "/", i)
+			fd := open(t, name, unix.O_CREAT|unix.O_RDWR)
+			direct := open(t, name, unix.O_RDWR|unix.O_DIRECT)
+			write(t, fd, "first", 0)
+			write(t, fd, "last", 1<<20)
+			m, err := unix.Mmap(direct, 0, 1<<20, unix.PROT_READ, unix.MAP_SHARED)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if m[600<<10] != 0 { // read as a page, which is locked meanwhile
+				t.Error("data in the hole")
+			}
+			if err := unix.Munmap(m); err != nil {
+				t.Error(err)
+			}
+			b, err := unix.Mmap(-1, 0, 1<<16, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer unix.Munmap(b)
+			b[1000] = 'x'
+			if n, err := unix.Pread(direct, b, 0); n != len(b) || err != nil || string(b[:6]) != "first\x00" || b[1000] != 0 {
+				t.Fatalf("%s: %d bytes read, want %d: %v", mode, n, len(b), err)
+			}
+			if n, err := unix.Pread(direct, b, 1<<20); n != 4 || err != nil || string(b[:4]) != "last" {
+				t.Fatalf("%s: %d bytes read at the end, want 4: %v", mode, n, err)
+			}
+		}
+	}
+}
