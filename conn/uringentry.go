@@ -119,7 +119,7 @@ func (q *queue) commit(r *Request) {
 	q.hot += r.buf.High() - r.hot
 	if q.hot > q.keep {
 		q.hot -= r.buf.High()
-		r.buf.Release(q.c.lay.lead)
+		r.buf.Release(q.c.lay.lead + r.out) // not the reply
 		q.hot += r.buf.High()
 	}
 	if h := r.buf.High(); h != r.hot {
