@@ -27,6 +27,7 @@ type Conn struct {
 
 	rings    *rings // guarded by mu; nil unless requests come on rings
 	workers  workers
+	zero     atomic.Bool
 	seats    []atomic.Pointer[Thread] // up to Threads
 	active   atomic.Int32             // threads that are not parked
 	monIdle  atomic.Bool              // the monitor is parked

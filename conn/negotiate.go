@@ -55,6 +55,8 @@ func (c *Conn) init(r *Request) {
 	if rings != nil && c.engageRings(rings) {
 		// What comes on the device now is little.
 		c.opt.IdleThreads = 1
+	} else {
+		c.noZeroCopy("requests do not come on io_uring")
 	}
 	c.monIdle.Store(false)
 	c.users.Add(1)
@@ -135,7 +137,7 @@ func (c *Conn) negotiate(in *protocol.InitIn, out *protocol.InitOut) error {
 	if ok, why := o.ringsWanted(offered&protocol.InitOverIOUring != 0); ok {
 		flags |= protocol.InitOverIOUring | protocol.InitExt
 		limitWrite(out, flags)
-		if err := c.prepareRings(out); err != nil {
+		if err := c.prepareRings(out, offered); err != nil {
 			flags = consistent(flags&^protocol.InitOverIOUring, o)
 			c.noRings(err.Error())
 		}

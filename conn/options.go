@@ -42,6 +42,8 @@ type Options struct {
 	Transport Transport // default TransportDev
 	RingDepth int       // requests that each CPU's queue can hold at once, what is detached not counted; 1 to 1024, default 8
 
+	ZeroCopy ZeroCopy // default ZeroCopyOff
+
 	Threads     int  // most readers, those in blocked handlers included; default 10
 	IdleThreads int  // readers that wait for requests; default 2
 	Slots       int  // most requests in service, detached ones included; default Threads + 1024, on 32-bit + 64

@@ -3,6 +3,7 @@ package conn
 import (
 	"strconv"
 
+	"github.com/fusewire/fusewire/protocol"
 	"golang.org/x/sys/unix"
 )
 
@@ -23,12 +24,17 @@ func (r *Request) Reply(fixed, data int) error {
 	if fixed < 0 || fixed > outSize || data < 0 || data > len(r.payload) {
 		return r.finish(r.reject(fixed, data))
 	}
-	r.buf.Touched(len(r.mem) - len(r.payload) + data)
+	zero := r.zero && r.op == protocol.OpRead
+	if !zero {
+		r.touched(data)
+	} else if fixed > 0 || data > r.xfer.n { // the rest of the pages is what was in memory before
+		return r.finish(r.reject(fixed, data))
+	}
 	r.hdr.Len = uint32(outOff + fixed + data)
 	r.iov[0].Base = &r.mem[0]
 	r.iov[0].SetLen(outOff + fixed)
 	n := 1
-	if data > 0 {
+	if data > 0 && !zero {
 		r.iov[1].Base = &r.payload[0]
 		r.iov[1].SetLen(data)
 		n = 2

@@ -40,6 +40,12 @@ type Request struct {
 	commitID uint64
 	out      int                    // bytes of the reply in the payload
 	hot      int                    // of buf, as counted in queue.hot
+	pay      []byte                 // the payload; nil if the kernel gave it none
+	high     int                    // bytes of it that were written to
+	seat     uint16                 // slot in the ring's table of buffers
+	zero     bool                   // its data are in the kernel's pages
+	pooled   bool                   // Payload is pay
+	xfer     transfer               // of those pages
 	away     bool                   // not at the thread's disposal
 	fresh    bool                   // registered, and nothing came yet
 	move     bool                   // Elsewhere
@@ -219,11 +225,15 @@ func (r *Request) Detach() {
 // Shrink gives back what memory the slot holds from earlier requests: for a
 // handler that will keep the request for long. It is called before Detach;
 // what was in Payload is lost.
-func (r *Request) Shrink() { r.buf.Release(len(r.mem) - len(r.payload)) }
+func (r *Request) Shrink() {
+	if !r.pooled {
+		r.buf.Release(len(r.mem) - len(r.payload))
+	}
+}
 
 // Touched notes that the first n bytes of Payload may have been written to
 // without being part of the answer, so that their memory is known of.
-func (r *Request) Touched(n int) { r.buf.Touched(len(r.mem) - len(r.payload) + n) }
+func (r *Request) Touched(n int) { r.touched(n) }
 
 // Retain keeps the slot, and with it the connection, until Unretain: for who
 // has something to do with the request once it has been answered. To be called

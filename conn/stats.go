@@ -45,6 +45,10 @@ type Stats struct {
 	Memory  int    // bytes of those that may be in memory
 	Workers int    // threads for what rings' threads must not serve
 	Moved   uint64 // requests that went to those
+
+	// Bytes that the kernel copied to and from payloads of rings' entries, and that
+	// it moved between its pages and files, see ZeroCopy.
+	RingBytes, ZeroBytes uint64
 }
 
 // Stats returns the counters.
@@ -77,6 +81,8 @@ func (c *Conn) Stats() Stats {
 			s.Requests += q.t.served.Load()
 			s.Entries += int(q.entries.Load())
 			s.Memory += int(q.memory.Load())
+			s.RingBytes += q.copied.Load()
+			s.ZeroBytes += q.zeroBytes.Load()
 		}
 		w := &c.workers
 		w.mu.Lock()
@@ -131,6 +137,8 @@ func (s *Stats) AppendText(dst []byte) []byte {
 		{"memory", uint64(s.Memory)},
 		{"workers", uint64(s.Workers)},
 		{"moved", s.Moved},
+		{"ringbytes", s.RingBytes},
+		{"zerobytes", s.ZeroBytes},
 	} {
 		if n.v == 0 && i > 0 {
 			continue

@@ -36,11 +36,13 @@ type rings struct {
 	size   int        // bytes of payload the kernel asks of an entry
 	report chan error // one of each queue after each step
 	step   atomic.Uint32
-	escape *uring.Ring // for the command that is refused
+	escape *uring.Ring   // for the command that is refused
+	zero   bool          // queues are to be made for zero copy
+	noZero atomic.Uint32 // the errno for which one was not
 }
 
 // prepareRings does all that can be done before the INIT reply.
-func (c *Conn) prepareRings(out *protocol.InitOut) error {
+func (c *Conn) prepareRings(out *protocol.InitOut, offered protocol.InitFlags) error {
 	dev, ok := c.port.(Ringer)
 	n := readPossibleCPUs()
 	if !ok || n == 0 || n > 1<<16-1 {
@@ -56,7 +58,7 @@ func (c *Conn) prepareRings(out *protocol.InitOut) error {
 	if size > c.lay.in || size > c.lay.data || depth < 1 {
 		return &Error{Op: "io_uring", Err: unix.ENOMEM, Detail: "slots"}
 	}
-	s := &rings{depth: depth, size: size, report: make(chan error, n)}
+	s := &rings{zero: c.opt.ZeroCopy != ZeroCopyOff && offered&protocol.InitHasIOUringBufpool != 0, depth: depth, size: size, report: make(chan error, n)}
 	var err error
 	s.escape, err = newRing(4, dev.RingFD(n))
 	if err != nil {
@@ -111,6 +113,7 @@ func (c *Conn) engageRings(s *rings) bool {
 	if err == nil {
 		s.to(ringServe)
 		_ = s.escape.Close()
+		c.zeroed(s)
 		return true
 	}
 	if e := s.flee(); e != nil {
@@ -189,7 +192,7 @@ func (c *Conn) wakeRings() {
 }
 
 // sqe takes an entry of r and makes it a command, nil if there is no room.
-func sqe(r *uring.Ring, cmd uint32, commit uint64, qid uint16, user uint64) *uring.SQE {
+func sqe(r *uring.Ring, cmd uint32, commit uint64, qid uint16, user uint64) *uring.SQE128 {
 	s := r.SQE128()
 	if s == nil {
 		return nil
@@ -198,5 +201,5 @@ func sqe(r *uring.Ring, cmd uint32, commit uint64, qid uint16, user uint64) *uri
 	s.SetCmdOp(cmd)
 	a := protocol.ViewOf[protocol.UringCmdReq](s.Cmd()[:])
 	a.CommitID, a.Qid = commit, qid
-	return &s.SQE
+	return s
 }

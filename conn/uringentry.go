@@ -31,6 +31,15 @@ func (r *Request) ringPayload() []byte {
 	return r.mem[at : at+r.q.s.size : at+r.q.s.size]
 }
 
+// touched notes that the first n bytes of Payload may have been written to.
+func (r *Request) touched(n int) {
+	if r.pooled {
+		r.high = max(r.high, n)
+	} else {
+		r.buf.Touched(len(r.mem) - len(r.payload) + n)
+	}
+}
+
 // take makes an entry of a slot.
 func (q *queue) take() bool {
 	b, ok := q.c.arena.Get()
@@ -39,6 +48,7 @@ func (q *queue) take() bool {
 	}
 	r := q.c.request(b)
 	r.q = q
+	r.seat = uint16(len(q.all) + 1)
 	q.all = append(q.all, r)
 	return true
 }
@@ -52,6 +62,10 @@ func (q *queue) register(r *Request) {
 	r.iov[0].SetLen(protocol.UringInOutHeaderSz + protocol.UringOpInOutSz + 32)
 	r.iov[1].SetLen(len(payload))
 	s := q.command(r, protocol.IOUringCmdRegister, 0)
+	if q.pool != nil {
+		r.iov[1] = unix.Iovec{}
+		protocol.ViewOf[protocol.UringCmdReq](s.Cmd()[:]).SetEntZeroCopyBufIndex(r.seat)
+	}
 	s.Addr, s.Len = uint64(uring.IovecAddress(r.iov[:])), 2 // of the heap, and r stays
 	r.buf.Touched(ringHead + int(r.iov[0].Len))
 }
@@ -64,8 +78,19 @@ func (q *queue) serve(r *Request) {
 	r.fresh, r.move = false, false
 	r.commitID = h.RingEntInOut.CommitID
 	n := int(min(uint64(h.RingEntInOut.PayloadSz), uint64(q.s.size)))
-	r.buf.Touched(l.lead + n)
-	err := r.DecodeRing(h, r.ringPayload(), &c.params)
+	r.zero = h.RingEntInOut.Flags&protocol.UringEntZeroCopy != 0
+	if r.zero {
+		n = 0 // the rest of PayloadSz are pages
+	}
+	r.pay, r.high = r.ringPayload(), n
+	q.copied.Store(q.copied.Load() + uint64(n))
+	if q.pool == nil {
+		r.buf.Touched(l.lead + n)
+	} else {
+		r.pay = q.buffer(h)
+	}
+	r.xfer.n = 0
+	err := r.DecodeRing(h, r.pay, &c.params)
 	if r.Header == nil { // the layout is wrong: it cannot be
 		c.end(&Error{Op: "io_uring", Err: err})
 		return
@@ -79,7 +104,14 @@ func (q *queue) serve(r *Request) {
 		q.stirred()
 		return
 	}
-	r.begin(t, l.lead+(n+l.lead-1)/l.lead*l.lead)
+	if r.pooled = false; q.pool == nil {
+		r.begin(t, l.lead+(n+l.lead-1)/l.lead*l.lead)
+	} else {
+		r.begin(t, l.lead)
+		if n == 0 && r.pay != nil {
+			r.payload, r.pooled = r.pay, true
+		}
+	}
 	t.served.Add(1)
 	op := r.op
 	switch {
@@ -117,6 +149,12 @@ func (q *queue) commit(r *Request) {
 	// Entries take turns, so each would come to hold the largest request's memory.
 	// The first to do so keep it.
 	q.hot += r.buf.High() - r.hot
+	if q.pool != nil && r.pay != nil {
+		q.note(r)
+	}
+	if !r.zero || r.op != protocol.OpRead {
+		q.copied.Store(q.copied.Load() + uint64(r.out))
+	}
 	if q.hot > q.keep {
 		q.hot -= r.buf.High()
 		r.buf.Release(q.c.lay.lead + r.out) // not the reply
@@ -146,6 +184,11 @@ func (q *queue) cool() {
 			r.hot = r.buf.High()
 		}
 	}
+	if q.poolHot > 0 && q.held == 0 && unix.Madvise(q.pool, unix.MADV_DONTNEED) == nil {
+		q.hot -= q.poolHot
+		q.poolHot = 0
+		clear(q.highs)
+	}
 	q.memory.Store(int64(q.hot))
 }
 
@@ -158,7 +201,7 @@ func (r *Request) toRing(iov []unix.Iovec) error {
 	}
 	r.hdr.Unique = r.id.Load()
 	r.out = 0
-	to := r.ringPayload()
+	to := r.pay
 	n := 0
 	for i := range iov {
 		n += int(iov[i].Len)
@@ -176,14 +219,21 @@ func (r *Request) toRing(iov []unix.Iovec) error {
 		}
 	}
 	copy(to, r.mem[outOff:outOff+fixed])
-	r.buf.Touched(r.c.lay.lead + n)
+	r.high = max(r.high, n)
+	if r.q.pool == nil {
+		r.buf.Touched(r.c.lay.lead + n)
+	}
+	if r.zero && r.op == protocol.OpRead && r.hdr.Error == 0 {
+		r.out = int(r.hdr.Len) - outOff // is in the kernel's pages
+	}
 	var err error
 	if r.c.ended.Load() {
 		r.c.count.lost.Add(1)
 		err = unix.ENOENT
 	}
 	if tap := r.c.opt.Trace; tap != nil {
-		tap.Reply(r.op, append(append([]byte(nil), r.mem[:outOff]...), to[:n]...), err)
+		b := append(append([]byte(nil), r.mem[:outOff]...), to[:n]...)
+		tap.Reply(r.op, append(b, make([]byte, r.out-n)...), err) // of pages, zeros
 	}
 	return err
 }

@@ -27,7 +27,14 @@ type queue struct {
 	keep  int        // what hot should not exceed
 	// For Stats: regd and hot.
 	entries, memory atomic.Int64
-	idle            bool // since the last request its entries gave back what they held
+
+	pool    []byte // with zero copy: payload buffers, which the kernel hands out
+	highs   []int  // how much of each may be in memory
+	poolHot int    // and of all; part of hot
+	moving  int    // transfers in flight
+	// For Stats: bytes that the kernel copied from and to payloads, and that it moved.
+	copied, zeroBytes atomic.Uint64
+	idle              bool // since the last request its entries gave back what they held
 
 	tainted bool // the thread must not run handlers: they panicked, or it is somebody else
 	goexit  bool // the goroutine is on its way out, see run
@@ -46,7 +53,8 @@ type queue struct {
 }
 
 const (
-	ringEvent = 0 // UserData of the eventfd's read; of entries, 1 + the slot
+	ringEvent = 0       // UserData of the eventfd's read; of entries, 1 + the slot
+	ringMoved = 1 << 32 // UserData of a transfer, + the slot
 	// ringIdle bytes of all entries together stay in memory.
 	ringIdle = 8 << 20
 	// ringKeep bytes of an entry do so when there is nothing to do.
@@ -123,6 +131,9 @@ func (q *queue) prepare() (err error) {
 	if q.ring, err = newRing(2*q.s.depth+8, q.dev); err != nil {
 		return err
 	}
+	if q.s.zero {
+		q.makePool()
+	}
 	for len(q.all) < q.s.depth {
 		if !q.take() {
 			return &Error{Op: "io_uring", Err: unix.ENOMEM, Detail: "slots"}
@@ -145,6 +156,11 @@ func (q *queue) pin() {
 // submit registers entries until there are n. All that can be in the completion
 // queue by then are failures, or requests that came at once.
 func (q *queue) submit(n int) error {
+	if q.pool != nil && q.regd == 0 {
+		if err := q.addPool(); err != nil {
+			return err
+		}
+	}
 	for q.regd < n && q.add() {
 	}
 	for {
@@ -172,7 +188,7 @@ func (q *queue) loop() {
 		if q.doneLen.Load() != 0 {
 			wait = 0
 		}
-		if c.ended.Load() {
+		if c.ended.Load() && q.moving == 0 {
 			return
 		}
 		e := q.enter(wait)
@@ -216,6 +232,11 @@ func (q *queue) complete(e *uring.CQE) {
 		q.listen()
 		return
 	}
+	if e.UserData >= ringMoved {
+		n, errno := e.Result()
+		q.moved(q.c.reqs[e.UserData-ringMoved].Load(), n, errno)
+		return
+	}
 	r := q.c.reqs[e.UserData-1].Load()
 	q.armed--
 	if e.Res == 0 {
@@ -249,7 +270,7 @@ func (q *queue) lost(r *Request, e unix.Errno) {
 
 // add registers one more entry.
 func (q *queue) add() bool {
-	if q.regd == len(q.all) && !q.take() {
+	if q.pool != nil && q.regd == len(q.highs) || q.regd == len(q.all) && !q.take() {
 		return false
 	}
 	q.regd++
@@ -271,6 +292,11 @@ func (q *queue) drain() {
 	for r != nil {
 		next := r.next
 		r.next = nil
+		if r.xfer.wants {
+			q.move(r)
+			r = next
+			continue
+		}
 		r.away = false
 		q.held--
 		q.commit(r)
@@ -278,7 +304,8 @@ func (q *queue) drain() {
 	}
 }
 
-// push hands an answered entry to the queue's thread. Called by any other.
+// push hands an answered entry, or one that wants a Transfer, to the queue's thread.
+// Called by any other.
 func (q *queue) push(r *Request) {
 	q.mu.Lock()
 	dead := q.dead
@@ -289,9 +316,16 @@ func (q *queue) push(r *Request) {
 		if q.sleeping.Load() {
 			q.kick()
 		}
+	} else if !r.xfer.wants {
+		q.held--
+		q.dropPool()
 	}
 	q.mu.Unlock()
-	if dead {
+	switch {
+	case !dead:
+	case r.xfer.wants:
+		r.noMove()
+	default:
 		q.c.putSlot(r)
 	}
 }
@@ -320,7 +354,7 @@ func (q *queue) next() *uring.SQE {
 }
 
 // command takes a submission entry for a command about r.
-func (q *queue) command(r *Request, cmd uint32, commit uint64) *uring.SQE {
+func (q *queue) command(r *Request, cmd uint32, commit uint64) *uring.SQE128 {
 	for {
 		if s := sqe(q.ring, cmd, commit, uint16(q.id), uint64(r.buf.Index())+1); s != nil {
 			q.armed++
@@ -337,10 +371,15 @@ func (q *queue) leave() {
 	}
 	q.mu.Lock()
 	q.dead = true
-	for r := q.done; r != nil; r = r.next {
-		r.away = false
-	}
+	late := q.done
 	q.done = nil
+	for r := late; r != nil; r = r.next {
+		if !r.xfer.wants {
+			r.away = false
+			q.held--
+		}
+	}
+	q.dropPool()
 	if q.event >= 0 {
 		_ = unix.Close(q.event)
 	}
@@ -350,6 +389,13 @@ func (q *queue) leave() {
 			r.q = nil
 			q.c.putSlot(r)
 		}
+	}
+	for r := late; r != nil; {
+		next := r.next
+		if r.xfer.wants {
+			r.noMove()
+		}
+		r = next
 	}
 	q.c.count.requests.Add(q.t.served.Swap(0))
 	q.c.exit()

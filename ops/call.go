@@ -93,6 +93,9 @@ func (t *Table) serve(r *Request) (n int, err error) {
 	case protocol.OpWrite:
 		if h.write != nil {
 			r.gives, r.limit = givesU32, len(r.Data)
+			if r.ZeroCopy() {
+				r.limit = int(r.WriteIn().Size)
+			}
 			return h.write.Write(r, r.WriteIn(), r.Data)
 		}
 	case protocol.OpFallocate:

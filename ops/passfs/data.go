@@ -29,6 +29,9 @@ func (fs *FS) Read(r *ops.Request, in *protocol.ReadIn, dst []byte) (int, error)
 		}
 		dst = dst[:math.MaxInt64-in.Offset]
 	}
+	if r.ZeroCopy() {
+		return 0, fs.move(r, f, int64(in.Offset), len(dst), 0, false)
+	}
 	e := fs.opt.Engine
 	if e == nil || !fs.opt.Slow {
 		n, err = f.read(r, dst, int64(in.Offset), e == nil)
@@ -139,7 +142,7 @@ func (fs *FS) Write(r *ops.Request, in *protocol.WriteIn, data []byte) (int, err
 	if f == nil {
 		return 0, unix.EBADF
 	}
-	if in.Offset > math.MaxInt64-uint64(len(data)) {
+	if in.Offset > math.MaxInt64-uint64(in.Size) {
 		fs.put(f)
 		return 0, unix.EFBIG
 	}
@@ -149,6 +152,12 @@ func (fs *FS) Write(r *ops.Request, in *protocol.WriteIn, data []byte) (int, err
 	waits := flags&(unix.RWF_SYNC|unix.RWF_DSYNC) != 0
 	if !f.dirty.Load() {
 		f.dirty.Store(true)
+	}
+	if r.ZeroCopy() {
+		if kill {
+			fs.killBits(f)
+		}
+		return 0, fs.move(r, f, int64(in.Offset), int(in.Size), flags, !cached)
 	}
 	if fs.opt.Engine != nil && (waits || fs.opt.Slow) && fs.mayGo(f, kill) {
 		fs.fsetid(r, true) // a back end may use this thread

@@ -203,6 +203,9 @@ func (fs *FS) newFile(r *ops.Request, i *inode, fd int, flags uint32, out *proto
 		f.writes = true
 		i.writers.Add(1)
 	}
+	if fs.conn != nil && fs.conn.ZeroCopy() && takesPages(fd) {
+		out.OpenFlags |= protocol.FopenIOUringZeroCopy
+	}
 	fh, err := fs.files.add(f)
 	if err != nil {
 		if f.writes {

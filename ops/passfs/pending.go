@@ -25,17 +25,26 @@ type pending struct {
 	done int      // bytes transferred before
 	part bool     // part is an answer: of a write(2); of a read, if nothing is behind
 	next *pending // in overflow
+
+	moved func(n int, e unix.Errno) // transferred
+}
+
+// pending returns r's.
+func (fs *FS) pending(r *ops.Request) *pending {
+	p, _ := r.Local.(*pending)
+	if p == nil {
+		p = &pending{fs: fs}
+		p.op.Done = p.finish
+		p.moved = p.transferred
+		r.Local = p
+	}
+	return p
 }
 
 // submit hands the request over. f is the engine's until it is done. kind, off
 // and flags are an aio.Op's; mem is what is left to transfer after done bytes.
 func (fs *FS) submit(r *ops.Request, f *file, kind aio.Kind, mem []byte, off int64, flags, done int, part bool) error {
-	p, _ := r.Local.(*pending)
-	if p == nil {
-		p = &pending{fs: fs}
-		p.op.Done = p.finish
-		r.Local = p
-	}
+	p := fs.pending(r)
 	p.r, p.f, p.done, p.part = r, f, done, part
 	p.op.Kind, p.op.FD, p.op.Off, p.op.Flags, p.op.Key = kind, f.fd, off, flags, f.i.nodeid
 	p.op.Waits = true // was tried already, or is not to be
@@ -62,14 +71,21 @@ func (p *pending) finish(*aio.Op) {
 		n, err = 0, unix.EIO
 	}
 	fs, r, f := p.fs, p.r, p.f
-	p.r, p.f = nil, nil
 	if short && p.part && read && err == nil && wb.SeekNeedsFlush(f.i.writers.Load()) {
+		p.r, p.f = nil, nil
 		fs.readAgain(r, f, p.op.Vec.Segs()[0].Mem[p.op.N:], p.op.Off+int64(p.op.N), n)
 	} else {
-		fs.put(f)
-		r.Complete(n, err)
+		p.end(n, err)
 	}
 	fs.overflow.drain(fs)
+}
+
+// end answers. p is the next request's then.
+func (p *pending) end(n int, err error) {
+	fs, r, f := p.fs, p.r, p.f
+	p.r, p.f = nil, nil
+	fs.put(f)
+	r.Complete(n, err)
 }
 
 // overflow are ops that the engine had no room for, the oldest first. There are

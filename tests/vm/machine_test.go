@@ -17,7 +17,15 @@ type machine struct {
 
 	minor uint32 // what the kernel must say to be the one that is meant: protocol 7.minor
 	long  bool   // only with FUSEWIRE_LONG
+
+	modes []string // how the guest is to serve
 }
+
+var (
+	onDevice = []string{"plain", "direct", "writeback", "fallback"}
+	onRings  = []string{"plain", "uring"}
+	zeroCopy = []string{"uring", "zero", "zero-direct", "zero-writeback"}
+)
 
 var (
 	// cx16=off: with it, this emulation of cmpxchg16b was seen to corrupt guests.
@@ -27,34 +35,34 @@ var (
 
 var machines = []machine{
 	{
-		name: "amd64-7.3", goarch: "amd64", minor: 46,
+		name: "amd64-7.3", modes: zeroCopy, goarch: "amd64", minor: 46,
 		suite: "trixie-backports", arch: "amd64", pkg: `^linux-binary-unsigned-(7\.3\..*)-cloud-amd64$`,
 		qemu: "qemu-system-x86_64", qemuIn: "qemu-system-x86", args: argsAmd64, tty: "ttyS0", extra: "fuse.enable_uring=1",
 	},
 	{
-		name: "amd64-5.10", goarch: "amd64", minor: 32, // INIT has 56 bytes
+		name: "amd64-5.10", modes: onDevice, goarch: "amd64", minor: 32, // INIT has 56 bytes
 		suite: "bullseye", arch: "amd64", pkg: `^linux-image-(5\.10\..*)-cloud-amd64$`,
 		qemu: "qemu-system-x86_64", qemuIn: "qemu-system-x86", args: argsAmd64, tty: "ttyS0",
 	},
 	{
-		name: "arm64-6.1", goarch: "arm64", minor: 38, long: true,
+		name: "arm64-6.1", modes: onDevice, goarch: "arm64", minor: 38, long: true,
 		suite: "bookworm", arch: "arm64", pkg: `^linux-image-(6\.1\..*)-cloud-arm64$`,
 		qemu: "qemu-system-aarch64", qemuIn: "qemu-system-arm",
 		args: []string{"-M", "virt", "-cpu", "cortex-a57", "-serial", "stdio"}, tty: "ttyAMA0",
 	},
 	{
-		name: "armhf-6.1", goarch: "arm", minor: 38, long: true, // 32-bit
+		name: "armhf-6.1", modes: onDevice, goarch: "arm", minor: 38, long: true, // 32-bit
 		suite: "bookworm", arch: "armhf", pkg: `^linux-image-(6\.1\..*)-armmp-lpae$`,
 		qemu: "qemu-system-arm", qemuIn: "qemu-system-arm",
 		args: []string{"-M", "virt", "-cpu", "cortex-a15", "-serial", "stdio"}, tty: "ttyAMA0",
 	},
 	{
-		name: "s390x-7.2", goarch: "s390x", minor: 45, long: true, // big-endian
+		name: "s390x-7.2", modes: onRings, goarch: "s390x", minor: 45, long: true, // big-endian
 		suite: "sid", arch: "s390x", pkg: `^linux-binary-(7\.2\..*)-s390x$`,
 		qemu: "qemu-system-s390x", qemuIn: "qemu-system-misc", args: argsS390x, tty: "ttysclp0", extra: "fuse.enable_uring=1",
 	},
 	{
-		name: "ppc64le-6.1", goarch: "ppc64le", minor: 38, long: true, // pages of 64 KiB
+		name: "ppc64le-6.1", modes: onDevice, goarch: "ppc64le", minor: 38, long: true, // pages of 64 KiB
 		suite: "bookworm", arch: "ppc64el", pkg: `^linux-image-(6\.1\..*)-powerpc64le$`,
 		qemu: "qemu-system-ppc64", qemuIn: "qemu-system-ppc",
 		args: []string{"-M", "pseries,x-vof=on", "-cpu", "power9", "-serial", "stdio"}, tty: "hvc0",

@@ -44,7 +44,7 @@ func TestGuests(t *testing.T) {
 		t.Run(m.name, func(t *testing.T) {
 			t.Parallel()
 			ops := max(1000, int(2000*long))
-			out := m.boot(t, ops, fmt.Sprintf("minor=%d seed=%d ops=%d", m.minor, seed, ops))
+			out := m.boot(t, ops, fmt.Sprintf("minor=%d seed=%d ops=%d modes=%s", m.minor, seed, ops, strings.Join(m.modes, ",")))
 			for _, want := range m.wants() {
 				if !strings.Contains(out, "PASS "+want+"\n") {
 					t.Errorf("%s has not passed", want)
@@ -64,9 +64,22 @@ func TestGuests(t *testing.T) {
 // out unnoticed.
 func (m *machine) wants() []string {
 	w := []string{"init"}
-	for _, mount := range []string{"plain", "direct", "writeback"} {
-		for _, check := range []string{"names", "data", "fsx", "unmount"} {
-			w = append(w, mount+"/"+check)
+	for _, mode := range m.modes {
+		also := ""
+		switch mode {
+		case "plain":
+			also = "names"
+		case "fallback":
+			also = "said"
+		case "uring":
+			also = "names used many seen"
+		case "zero":
+			also = "names used many truncated unseen"
+		case "zero-direct", "zero-writeback":
+			also = "used many truncated unseen"
+		}
+		for _, check := range strings.Fields("data fsx unmount " + also) {
+			w = append(w, mode+"/"+check)
 		}
 	}
 	return w

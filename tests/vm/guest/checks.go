@@ -35,22 +35,25 @@ func checkInit(a *args) error {
 	return fmt.Errorf("no INIT in the trace: %s", s.out.String())
 }
 
-// onMount serves src with flags and checks the mount; then more, if given.
-func onMount(name string, a *args, flags []string, more func(s *served) error) {
+// onMount serves src in a mode and checks the mount.
+func onMount(m *mode, a *args) {
+	name := m.name
 	if err := empty(src); err != nil {
 		fail(name, err)
 		return
 	}
-	s, err := passthrough(flags...)
+	s, err := passthrough(m.flags...)
 	if err != nil {
 		fail(name, err)
 		return
 	}
-	check(name+"/names", s, func() error { return checkNames(rng(a)) })
+	if m.names {
+		check(name+"/names", s, func() error { return checkNames(rng(a)) })
+	}
 	check(name+"/data", s, func() error { return checkData(rng(a)) })
 	check(name+"/fsx", s, func() error { return fsx(filepath.Join(mnt, "fsx"), rng(a), a.ops) })
-	if more != nil {
-		check(name+"/more", s, func() error { return more(s) })
+	if m.also != nil {
+		m.also(s, a)
 	}
 	check(name+"/unmount", s, s.stop)
 }

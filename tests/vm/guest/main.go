@@ -4,9 +4,11 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -19,6 +21,7 @@ type args struct {
 	minor uint32 // of the protocol that the kernel speaks
 	seed  uint64
 	ops   int // operations of a model
+	modes []string
 }
 
 func main() {
@@ -37,18 +40,69 @@ func main() {
 	fmt.Print("\nDONE\n")
 }
 
+// mode is a way to serve, and what there is to check about it in particular.
+type mode struct {
+	name  string
+	flags []string
+	names bool // namespace operations too, which are the same in others
+	also  func(s *served, a *args)
+}
+
+// modes are all of them; the host says which.
+var modes = []mode{
+	{"plain", nil, true, nil},
+	{"direct", []string{"--direct-io"}, false, nil},
+	{"writeback", []string{"--writeback"}, false, nil},
+	{"fallback", []string{"--transport=uring", "--zero-copy=on"}, false, func(s *served, a *args) {
+		check("fallback/said", s, func() error {
+			for _, want := range []string{"io_uring is not used, /dev/fuse is: the kernel does not offer it", "zero copy is not used: "} {
+				if strings.Count(s.out.String(), want) != 1 {
+					return fmt.Errorf("not said once: %q, but %q", want, s.out.String())
+				}
+			}
+			n, err := s.stats()
+			if err == nil && n["queues"] != 0 {
+				err = fmt.Errorf("%d queues", n["queues"])
+			}
+			return err
+		})
+	}},
+	{"uring", []string{"--transport=uring"}, true, func(s *served, a *args) {
+		check("uring/used", s, func() error { return onRing(s, false) })
+		check("uring/many", s, func() error { return checkMany(rng(a)) })
+		check("uring/seen", s, func() error { return checkUnseen(s, rng(a), true) })
+	}},
+	{"zero", []string{"--transport=uring", "--zero-copy=on"}, true, func(s *served, a *args) { alsoZero("zero", s, a) }},
+	{"zero-direct", []string{"--transport=uring", "--zero-copy=auto", "--direct-io"}, false, func(s *served, a *args) { alsoZero("zero-direct", s, a) }},
+	{"zero-writeback", []string{"--transport=uring", "--zero-copy=on", "--writeback"}, false, func(s *served, a *args) { alsoZero("zero-writeback", s, a) }},
+}
+
+func alsoZero(name string, s *served, a *args) {
+	check(name+"/used", s, func() error { return onRing(s, true) })
+	check(name+"/many", s, func() error { return checkMany(rng(a)) })
+	check(name+"/truncated", s, func() error { return checkTruncated(rng(a)) })
+	check(name+"/unseen", s, func() error { return checkUnseen(s, rng(a), false) })
+}
+
+// onRing has the requests so far have come on a ring, and data have been moved.
+func onRing(s *served, zero bool) error {
+	n, err := s.stats()
+	if err != nil {
+		return err
+	}
+	if n["queues"] == 0 || (n["zerobytes"] > 0) != zero || n["refused"] != 0 || strings.Contains(s.out.String(), "not used") {
+		return errors.New(s.out.String())
+	}
+	return nil
+}
+
 // runAll is everything that is checked.
 func runAll(a *args) {
 	check("init", nil, func() error { return checkInit(a) })
-	for _, m := range []struct {
-		name  string
-		flags []string
-	}{
-		{"plain", nil},
-		{"direct", []string{"--direct-io"}},
-		{"writeback", []string{"--writeback"}},
-	} {
-		onMount(m.name, a, m.flags, nil)
+	for i := range modes {
+		if m := &modes[i]; slices.Contains(a.modes, m.name) {
+			onMount(m, a)
+		}
 	}
 }
 
@@ -60,6 +114,10 @@ func readArgs(path string) (*args, error) {
 	a := &args{}
 	for _, f := range strings.Fields(string(b)) {
 		k, v, _ := strings.Cut(f, "=")
+		if k == "modes" {
+			a.modes = strings.Split(v, ",")
+			continue
+		}
 		n, err := strconv.ParseUint(v, 0, 64)
 		if err != nil {
 			return nil, err
@@ -100,7 +158,7 @@ func check(name string, s *served, f func() error) bool {
 			return false
 		}
 	case <-time.After(checkWithin):
-		fail(name, fmt.Errorf("hangs"))
+		fail(name, errors.New("hangs"))
 		s.dump()
 		unix.Reboot(unix.LINUX_REBOOT_CMD_POWER_OFF)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -99,6 +100,28 @@ func (s *served) stop() error {
 		s.dump()
 		return errors.New("the server does not end: " + s.out.String())
 	}
+}
+
+// stats has the server print its counters and returns them.
+func (s *served) stats() (map[string]uint64, error) {
+	const line = "passthrough: requests="
+	had := strings.Count(s.out.String(), line)
+	if err := s.cmd.Process.Signal(unix.SIGUSR1); err != nil {
+		return nil, err
+	}
+	for range 10000 {
+		out := s.out.String()
+		if i := strings.LastIndex(out, line); strings.Count(out, line) > had && strings.Contains(out[i:], "\n") {
+			m := map[string]uint64{}
+			for _, f := range strings.Fields(out[i:]) {
+				k, v, _ := strings.Cut(f, "=")
+				m[k], _ = strconv.ParseUint(v, 10, 64)
+			}
+			return m, nil
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+	return nil, errors.New("no counters: " + s.out.String())
 }
 
 // dump prints where the server's threads are.

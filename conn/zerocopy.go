@@ -1,0 +1,224 @@
+package conn
+
+import (
+	"github.com/fusewire/fusewire/aio/uring"
+	"github.com/fusewire/fusewire/protocol"
+	"golang.org/x/sys/unix"
+)
+
+// Zero copy (7.46, fs/fuse/dev_uring.c). A queue that was made for it has a pool of
+// payload buffers in place of one for each entry, and each entry a slot in the
+// ring's table of registered buffers. Of a file opened with FOPEN_IO_URING_ZERO_COPY
+// a READ or WRITE comes without its data: the kernel puts its pages (of the page
+// cache, or the caller's) into the slot, for READ_FIXED from and WRITE_FIXED to a
+// file, until the request is answered. This process cannot see them.
+
+// ZeroCopy says whether files may be opened so.
+type ZeroCopy uint8
+
+const (
+	// ZeroCopyOff is the default.
+	ZeroCopyOff ZeroCopy = iota
+	// ZeroCopyAuto is zero copy where requests come on rings, the kernel has it
+	// (Linux 7.3) and this process has CAP_SYS_ADMIN in the first user namespace.
+	ZeroCopyAuto
+	// ZeroCopyOn is the same, and Options.Log is told if it cannot be.
+	ZeroCopyOn
+)
+
+// ZeroCopy reports whether opens may be answered with FopenIOUringZeroCopy.
+func (c *Conn) ZeroCopy() bool { return c.zero.Load() }
+
+// noZeroCopy tells why there is none, if it was asked for.
+func (c *Conn) noZeroCopy(why string) {
+	if c.opt.ZeroCopy == ZeroCopyOn {
+		c.log("zero copy is not used: " + why)
+	}
+}
+
+// poolFor is how many buffers, and so entries, a queue with a pool has at most. Of
+// more than the depth those are in use that are away.
+func poolFor(depth int) int {
+	if ^uint(0)>>32 == 0 { // address space is short
+		return depth + 8
+	}
+	return 4*depth + 32
+}
+
+// makePool prepares zero copy, as far as that can be done before INIT is answered.
+func (q *queue) makePool() {
+	n := poolFor(q.s.depth)
+	pool, err := unix.Mmap(-1, 0, n*q.s.size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_NORESERVE)
+	if err == nil {
+		if err = q.ring.RegisterBuffersSparse(n + 1); err == nil { // 0 stays free: what is no entry's
+			q.pool, q.highs = pool, make([]int, n)
+			return
+		}
+		_ = unix.Munmap(pool)
+	}
+	q.s.noZero.Store(uint32(Errno(err)))
+}
+
+// addPool makes the queue in the kernel, with its pool. If there can be no such
+// queue it will be an ordinary one; only an error means that there is none.
+func (q *queue) addPool() error {
+	s := sqe(q.ring, protocol.IOUringCmdAddQueue, 0, uint16(q.id), 0)
+	cmd := protocol.ViewOf[protocol.UringCmdReq](s.Cmd()[:])
+	cmd.Flags = protocol.UringZeroCopy
+	if e := do(q.ring); e != 0 {
+		q.s.noZero.Store(uint32(e))
+		_ = unix.Munmap(q.pool)
+		q.pool = nil
+		return nil
+	}
+	s = sqe(q.ring, protocol.IOUringCmdAddBufpool, 0, uint16(q.id), 0)
+	cmd = protocol.ViewOf[protocol.UringCmdReq](s.Cmd()[:])
+	cmd.Bufpool = protocol.UringBufpool{Uaddr: uint64(uring.Address(q.pool)), Len: uint32(len(q.pool))}
+	if e := do(q.ring); e != 0 {
+		return &Error{Op: "io_uring buffer pool", Err: e}
+	}
+	return nil
+}
+
+// note counts what the buffer of r may hold in memory. That and all others should
+// not hold more than keep; the reply stays.
+func (q *queue) note(r *Request) {
+	at := uring.Address(r.pay) - uring.Address(q.pool)
+	i := int(at) / q.s.size
+	if d := r.high - q.highs[i]; d > 0 {
+		q.highs[i] = r.high
+		q.poolHot += d
+		q.hot += d
+	}
+	page := q.c.lay.lead
+	if n := (r.out + page - 1) / page * page; q.hot > q.keep && q.highs[i] > n && unix.Madvise(r.pay[n:], unix.MADV_DONTNEED) == nil {
+		d := q.highs[i] - n
+		q.highs[i] = n
+		q.poolHot -= d
+		q.hot -= d
+	}
+	if q.poolHot > ringKeep {
+		q.idle = false
+	}
+}
+
+// dropPool unmaps the pool once nobody can use it any more. mu is held.
+func (q *queue) dropPool() {
+	if q.pool != nil && q.held == 0 {
+		_ = unix.Munmap(q.pool)
+		q.pool = nil
+	}
+}
+
+// do carries out the one command that is in r's queue.
+func do(r *uring.Ring) unix.Errno {
+	for {
+		_, e := r.Enter(1)
+		if p, ok := r.Next(); ok {
+			return unix.Errno(-min(p.Res, 0))
+		}
+		if e != 0 && e != unix.EINTR && e != unix.EAGAIN && e != unix.EBUSY {
+			return e
+		}
+	}
+}
+
+// zeroed deals with what became of the queues' pools, once all are there.
+func (c *Conn) zeroed(s *rings) {
+	switch e := unix.Errno(s.noZero.Load()); {
+	case c.opt.ZeroCopy == ZeroCopyOff:
+	case !s.zero:
+		c.noZeroCopy("the kernel has none (before Linux 7.3)")
+	case e == unix.EPERM:
+		c.noZeroCopy("it needs CAP_SYS_ADMIN")
+	case e != 0:
+		c.noZeroCopy(e.Error())
+	default:
+		c.zero.Store(true)
+	}
+}
+
+// buffer returns the part of the pool that the kernel has given to a request, nil
+// if it has none: then it says offset 0, which is another's
+// (fs/fuse/dev_uring.c: fuse_uring_req_has_copyable_payload).
+func (q *queue) buffer(h *protocol.UringReqHeader) []byte {
+	e, op := &h.RingEntInOut, protocol.ViewOf[protocol.InHeader](h.InOut[:]).Opcode
+	if e.PayloadSz == 0 {
+		fixed, more := protocol.ReplySize(op, &q.c.params)
+		if fixed == 0 && !more {
+			return nil
+		}
+	}
+	if e.Flags&protocol.UringEntZeroCopy != 0 && op == protocol.OpRead || int64(e.Offset) > int64(len(q.pool)-q.s.size) {
+		return nil
+	}
+	return q.pool[e.Offset:][:q.s.size:q.s.size]
+}
+
+// transfer is what moves between a request's pages and a file.
+type transfer struct {
+	done  func(n int, e unix.Errno)
+	fd    int
+	off   int64
+	flags uint32
+	size  int // asked for
+	n     int // done
+	wants bool
+}
+
+// ZeroCopy reports whether the data of this READ or WRITE are pages of the kernel's.
+// Then Data is empty, and nothing may be answered but what Transfer has moved.
+func (r *Request) ZeroCopy() bool { return r.zero }
+
+// Transfer moves n bytes, all that the request is about, between its pages and
+// offset off of the file fd: from the file for READ, to it for WRITE; flags are
+// RWF_*. Only for a request of which ZeroCopy is true, at most n bytes long, once, and
+// after Detach. fd stays open, and the request unanswered, until done is called, on a
+// thread that must not be kept waiting, with how many bytes were moved: fewer at the
+// end of the file, or with an errno. Then READ is answered with Reply(0, n), n being
+// no more than that.
+func (r *Request) Transfer(fd int, off int64, n int, flags int, done func(n int, e unix.Errno)) {
+	r.xfer = transfer{done: done, fd: fd, off: off, flags: uint32(flags), size: n, wants: true}
+	if r.worker.Load() == nil && r.thread.q == r.q {
+		r.q.move(r)
+	} else {
+		r.q.push(r)
+	}
+}
+
+// noMove ends a transfer that the end of the connection has come before.
+func (r *Request) noMove() {
+	r.xfer.wants = false
+	r.xfer.done(0, unix.ENOTCONN)
+}
+
+// move submits the rest of a transfer.
+func (q *queue) move(r *Request) {
+	x := &r.xfer
+	x.wants = false
+	op := uint8(uring.OpReadFixed)
+	if r.op == protocol.OpWrite {
+		op = uring.OpWriteFixed
+	}
+	s := q.next()
+	// The pages are at address 0 of their slot (io_uring/rsrc.c: io_kernel_buffer_init).
+	s.Rw(op, x.fd, uintptr(x.n), x.size-x.n, x.off+int64(x.n), ringMoved|uint64(r.buf.Index()))
+	s.OpFlags, s.Buf = x.flags, r.seat
+	q.moving++
+}
+
+// moved deals with the end of a transfer's part.
+func (q *queue) moved(r *Request, n int, e unix.Errno) {
+	x := &r.xfer
+	q.moving--
+	x.n += n
+	if n > 0 && x.n < x.size || e == unix.EINTR || e == unix.EAGAIN {
+		q.move(r)
+		return
+	}
+	if r.op == protocol.OpWrite && e == 0 && x.n < x.size {
+		e = unix.EIO
+	}
+	q.zeroBytes.Store(q.zeroBytes.Load() + uint64(x.n))
+	x.done(x.n, e)
+}
