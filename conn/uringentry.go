@@ -149,8 +149,10 @@ func (q *queue) commit(r *Request) {
 	// Entries take turns, so each would come to hold the largest request's memory.
 	// The first to do so keep it.
 	q.hot += r.buf.High() - r.hot
-	if q.pool != nil && r.pay != nil {
-		q.note(r)
+	if q.pool != nil && r.pay != nil && r.high > ringKeep {
+		q.poolBuf.Touched(int(uring.Address(r.pay)-uring.Address(q.pool)) + r.high)
+		q.idle = false
+		q.memory.Store(int64(q.hot + q.poolBuf.High()))
 	}
 	if !r.zero || r.op != protocol.OpRead {
 		q.copied.Store(q.copied.Load() + uint64(r.out))
@@ -184,10 +186,8 @@ func (q *queue) cool() {
 			r.hot = r.buf.High()
 		}
 	}
-	if q.poolHot > 0 && q.held == 0 && unix.Madvise(q.pool, unix.MADV_DONTNEED) == nil {
-		q.hot -= q.poolHot
-		q.poolHot = 0
-		clear(q.highs)
+	if q.pool != nil && q.held == 0 {
+		q.poolBuf.Release(0)
 	}
 	q.memory.Store(int64(q.hot))
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/fusewire/fusewire/aio/uring"
 	"github.com/fusewire/fusewire/protocol"
+	"github.com/fusewire/fusewire/sg"
 	"golang.org/x/sys/unix"
 )
 
@@ -28,10 +29,10 @@ type queue struct {
 	// For Stats: regd and hot.
 	entries, memory atomic.Int64
 
-	pool    []byte // with zero copy: payload buffers, which the kernel hands out
-	highs   []int  // how much of each may be in memory
-	poolHot int    // and of all; part of hot
-	moving  int    // transfers in flight
+	pool      []byte // with zero copy: payload buffers, which the kernel hands out
+	poolBuf   *sg.Buf
+	poolArena *sg.Arena
+	moving    int // transfers in flight
 	// For Stats: bytes that the kernel copied from and to payloads, and that it moved.
 	copied, zeroBytes atomic.Uint64
 	idle              bool // since the last request its entries gave back what they held
@@ -270,7 +271,7 @@ func (q *queue) lost(r *Request, e unix.Errno) {
 
 // add registers one more entry.
 func (q *queue) add() bool {
-	if q.pool != nil && q.regd == len(q.highs) || q.regd == len(q.all) && !q.take() {
+	if q.pool != nil && q.regd == len(q.pool)/q.s.size || q.regd == len(q.all) && !q.take() {
 		return false
 	}
 	q.regd++

@@ -3,6 +3,7 @@ package conn
 import (
 	"github.com/fusewire/fusewire/aio/uring"
 	"github.com/fusewire/fusewire/protocol"
+	"github.com/fusewire/fusewire/sg"
 	"golang.org/x/sys/unix"
 )
 
@@ -48,13 +49,14 @@ func poolFor(depth int) int {
 // makePool prepares zero copy, as far as that can be done before INIT is answered.
 func (q *queue) makePool() {
 	n := poolFor(q.s.depth)
-	pool, err := unix.Mmap(-1, 0, n*q.s.size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_NORESERVE)
+	pool, err := sg.NewArena(n*q.s.size, 1)
 	if err == nil {
 		if err = q.ring.RegisterBuffersSparse(n + 1); err == nil { // 0 stays free: what is no entry's
-			q.pool, q.highs = pool, make([]int, n)
+			b, _ := pool.Get()
+			q.pool, q.poolBuf, q.poolArena = b.Bytes(), b, pool
 			return
 		}
-		_ = unix.Munmap(pool)
+		_ = pool.Close()
 	}
 	q.s.noZero.Store(uint32(Errno(err)))
 }
@@ -67,8 +69,7 @@ func (q *queue) addPool() error {
 	cmd.Flags = protocol.UringZeroCopy
 	if e := do(q.ring); e != 0 {
 		q.s.noZero.Store(uint32(e))
-		_ = unix.Munmap(q.pool)
-		q.pool = nil
+		q.dropPool()
 		return nil
 	}
 	s = sqe(q.ring, protocol.IOUringCmdAddBufpool, 0, uint16(q.id), 0)
@@ -80,32 +81,11 @@ func (q *queue) addPool() error {
 	return nil
 }
 
-// note counts what the buffer of r may hold in memory. That and all others should
-// not hold more than keep; the reply stays.
-func (q *queue) note(r *Request) {
-	at := uring.Address(r.pay) - uring.Address(q.pool)
-	i := int(at) / q.s.size
-	if d := r.high - q.highs[i]; d > 0 {
-		q.highs[i] = r.high
-		q.poolHot += d
-		q.hot += d
-	}
-	page := q.c.lay.lead
-	if n := (r.out + page - 1) / page * page; q.hot > q.keep && q.highs[i] > n && unix.Madvise(r.pay[n:], unix.MADV_DONTNEED) == nil {
-		d := q.highs[i] - n
-		q.highs[i] = n
-		q.poolHot -= d
-		q.hot -= d
-	}
-	if q.poolHot > ringKeep {
-		q.idle = false
-	}
-}
-
 // dropPool unmaps the pool once nobody can use it any more. mu is held.
 func (q *queue) dropPool() {
 	if q.pool != nil && q.held == 0 {
-		_ = unix.Munmap(q.pool)
+		q.poolArena.Put(q.poolBuf)
+		_ = q.poolArena.Close()
 		q.pool = nil
 	}
 }
