@@ -271,7 +271,7 @@ func (q *queue) lost(r *Request, e unix.Errno) {
 
 // add registers one more entry.
 func (q *queue) add() bool {
-	if q.pool != nil && q.regd == len(q.pool)/q.s.size || q.regd == len(q.all) && !q.take() {
+	if q.pool != nil && q.regd == poolSeats || q.regd == len(q.all) && !q.take() {
 		return false
 	}
 	q.regd++

@@ -37,21 +37,24 @@ func (c *Conn) noZeroCopy(why string) {
 	}
 }
 
-// poolFor is how many buffers, and so entries, a queue with a pool has at most. Of
-// more than the depth those are in use that are away.
-func poolFor(depth int) int {
-	if ^uint(0)>>32 == 0 { // address space is short
-		return depth + 8
-	}
-	return 4*depth + 32
-}
+// Requests that are away keep their buffers, as far as they have any; with none left
+// others wait in the kernel for one of them to be answered.
+const (
+	poolBufs   = 256       // buffers of a queue, which cost address space
+	poolBufs32 = 16        // where that is short, besides the depth
+	poolSeats  = 1<<14 - 1 // the kernel's table has one slot more at most (IORING_MAX_REG_BUFFERS)
+)
 
 // makePool prepares zero copy, as far as that can be done before INIT is answered.
 func (q *queue) makePool() {
-	n := poolFor(q.s.depth)
+	n := max(poolBufs, q.s.depth)
+	if ^uint(0)>>32 == 0 {
+		n = q.s.depth + poolBufs32
+	}
+	n = max(min(n, 1<<30/q.s.size), 1) // its length is a uint32
 	pool, err := sg.NewArena(n*q.s.size, 1)
 	if err == nil {
-		if err = q.ring.RegisterBuffersSparse(n + 1); err == nil { // 0 stays free: what is no entry's
+		if err = q.ring.RegisterBuffersSparse(min(q.c.opt.Slots, poolSeats) + 1); err == nil { // slot 0 is no entry's
 			b, _ := pool.Get()
 			q.pool, q.poolBuf, q.poolArena = b.Bytes(), b, pool
 			return

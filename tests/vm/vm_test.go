@@ -63,7 +63,7 @@ func TestGuests(t *testing.T) {
 // wants lists what the guest has to say that it passed, so that nothing is left
 // out unnoticed.
 func (m *machine) wants() []string {
-	w := []string{"init"}
+	w := []string{"init", "kernel"}
 	for _, mode := range m.modes {
 		also := ""
 		switch mode {
@@ -74,9 +74,9 @@ func (m *machine) wants() []string {
 		case "uring":
 			also = "names used many seen"
 		case "zero":
-			also = "names used many truncated unseen"
+			also = "names used many truncated unseen full bits killed"
 		case "zero-direct", "zero-writeback":
-			also = "used many truncated unseen"
+			also = "used many truncated unseen full bits"
 		}
 		for _, check := range strings.Fields("data fsx unmount " + also) {
 			w = append(w, mode+"/"+check)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"runtime/debug"
 	"slices"
 	"strconv"
@@ -15,6 +16,9 @@ import (
 
 	"golang.org/x/sys/unix"
 )
+
+// self runs this program once more, as a user of the mount.
+func self(args ...string) *exec.Cmd { return exec.Command("/proc/self/exe", args...) }
 
 // args is what the host asks for.
 type args struct {
@@ -25,6 +29,13 @@ type args struct {
 }
 
 func main() {
+	if len(os.Args) == 3 && os.Args[1] == "write" { // as somebody else
+		if err := os.WriteFile(os.Args[2], []byte("after"), 0); err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+		return
+	}
 	defer unix.Reboot(unix.LINUX_REBOOT_CMD_POWER_OFF)
 	if err := setUp(); err != nil {
 		fail("boot", err)
@@ -82,6 +93,8 @@ func alsoZero(name string, s *served, a *args) {
 	check(name+"/many", s, func() error { return checkMany(rng(a)) })
 	check(name+"/truncated", s, func() error { return checkTruncated(rng(a)) })
 	check(name+"/unseen", s, func() error { return checkUnseen(s, rng(a), false) })
+	check(name+"/full", s, func() error { return checkFull(rng(a)) })
+	check(name+"/bits", s, func() error { return checkBits() })
 }
 
 // onRing has the requests so far have come on a ring, and data have been moved.
@@ -104,6 +117,10 @@ func runAll(a *args) {
 			onMount(m, a)
 		}
 	}
+	if slices.Contains(a.modes, "zero") {
+		check("zero/killed", nil, func() error { return checkKilled(rng(a)) })
+	}
+	check("kernel", nil, checkKernel)
 }
 
 func readArgs(path string) (*args, error) {
