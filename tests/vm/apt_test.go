@@ -33,13 +33,14 @@ func cacheDir() (string, error) {
 	return dir, os.MkdirAll(dir, 0o755)
 }
 
-// kernel returns m's kernel, from the cache or from the archive.
+// kernel returns the kernel of m, from the cache or from the archive. Two machines
+// that differ in how they are run share it.
 func (m *machine) kernel() (*kernel, error) {
 	cache, err := cacheDir()
 	if err != nil {
 		return nil, err
 	}
-	dir := filepath.Join(cache, m.name)
+	dir := filepath.Join(cache, strings.TrimSuffix(m.name, "-counted"))
 	if k, err := find(dir); err == nil {
 		return k, nil
 	}

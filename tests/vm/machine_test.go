@@ -29,8 +29,9 @@ var (
 
 var (
 	// cx16=off: with it, this emulation of cmpxchg16b was seen to corrupt guests.
-	argsAmd64 = []string{"-M", "q35", "-cpu", "max,cx16=off", "-serial", "stdio"}
-	argsS390x = []string{"-M", "s390-ccw-virtio", "-cpu", "max", "-chardev", "stdio,id=c0", "-device", "sclpconsole,chardev=c0"}
+	argsAmd64   = []string{"-M", "q35", "-cpu", "max,cx16=off", "-serial", "stdio"}
+	argsCounted = []string{"-M", "q35", "-cpu", "max,cx16=off,erms=off,fsrm=off", "-serial", "stdio", "-icount", "shift=0,sleep=off"}
+	argsS390x   = []string{"-M", "s390-ccw-virtio", "-cpu", "max", "-chardev", "stdio,id=c0", "-device", "sclpconsole,chardev=c0"}
 )
 
 var machines = []machine{
@@ -38,6 +39,11 @@ var machines = []machine{
 		name: "amd64-7.3", modes: zeroCopy, goarch: "amd64", minor: 46,
 		suite: "trixie-backports", arch: "amd64", pkg: `^linux-binary-unsigned-(7\.3\..*)-cloud-amd64$`,
 		qemu: "qemu-system-x86_64", qemuIn: "qemu-system-x86", args: argsAmd64, tty: "ttyS0", extra: "fuse.enable_uring=1",
+	},
+	{
+		name: "amd64-7.3-counted", modes: []string{"cost"}, goarch: "amd64", minor: 46, long: true,
+		suite: "trixie-backports", arch: "amd64", pkg: `^linux-binary-unsigned-(7\.3\..*)-cloud-amd64$`,
+		qemu: "qemu-system-x86_64", qemuIn: "qemu-system-x86", args: argsCounted, tty: "ttyS0", extra: "fuse.enable_uring=1",
 	},
 	{
 		name: "amd64-5.10", modes: onDevice, goarch: "amd64", minor: 32, // INIT has 56 bytes

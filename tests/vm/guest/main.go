@@ -120,6 +120,9 @@ func runAll(a *args) {
 	if slices.Contains(a.modes, "zero") {
 		check("zero/killed", nil, func() error { return checkKilled(rng(a)) })
 	}
+	if slices.Contains(a.modes, "cost") {
+		check("cost", nil, checkCost)
+	}
 	check("kernel", nil, checkKernel)
 }
 
