@@ -169,6 +169,13 @@ func (r *Request) Transfer(fd int, off int64, n int, flags int, done func(n int,
 	}
 }
 
+// TransferOn goes on where done was told that a READ's transfer had ended, for who has
+// reason to think that it has not. done is called once more.
+func (r *Request) TransferOn() {
+	r.xfer.wants = true
+	r.q.push(r)
+}
+
 // noMove ends a transfer that the end of the connection has come before.
 func (r *Request) noMove() {
 	r.xfer.wants = false
@@ -195,6 +202,7 @@ func (q *queue) moved(r *Request, n int, e unix.Errno) {
 	x := &r.xfer
 	q.moving--
 	x.n += n
+	q.zeroBytes.Store(q.zeroBytes.Load() + uint64(n))
 	if n > 0 && x.n < x.size || e == unix.EINTR || e == unix.EAGAIN {
 		q.move(r)
 		return
@@ -202,6 +210,5 @@ func (q *queue) moved(r *Request, n int, e unix.Errno) {
 	if r.op == protocol.OpWrite && e == 0 && x.n < x.size {
 		e = unix.EIO
 	}
-	q.zeroBytes.Store(q.zeroBytes.Load() + uint64(x.n))
 	x.done(x.n, e)
 }

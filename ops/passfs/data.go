@@ -29,8 +29,9 @@ func (fs *FS) Read(r *ops.Request, in *protocol.ReadIn, dst []byte) (int, error)
 		}
 		dst = dst[:math.MaxInt64-in.Offset]
 	}
+	past := fs.writeback && in.ReadFlags&protocol.ReadLockowner != 0
 	if r.ZeroCopy() {
-		return 0, fs.move(r, f, int64(in.Offset), len(dst), 0, false)
+		return 0, fs.move(r, f, int64(in.Offset), len(dst), 0, past)
 	}
 	e := fs.opt.Engine
 	if e == nil || !fs.opt.Slow {
@@ -40,7 +41,6 @@ func (fs *FS) Read(r *ops.Request, in *protocol.ReadIn, dst []byte) (int, error)
 		fs.put(f)
 		return 0, err
 	}
-	past := fs.writeback && in.ReadFlags&protocol.ReadLockowner != 0
 	if err == unix.EAGAIN && e != nil {
 		return 0, fs.submit(r, f, aio.Read, dst[n:], int64(in.Offset)+int64(n), 0, n, past)
 	}

@@ -203,7 +203,7 @@ func (fs *FS) newFile(r *ops.Request, i *inode, fd int, flags uint32, out *proto
 		f.writes = true
 		i.writers.Add(1)
 	}
-	if fs.conn != nil && fs.conn.ZeroCopy() && takesPages(fd) {
+	if id == 0 && i.mnt.quiet && fs.conn != nil && fs.conn.ZeroCopy() {
 		out.OpenFlags |= protocol.FopenIOUringZeroCopy
 	}
 	fh, err := fs.files.add(f)

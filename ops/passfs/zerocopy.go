@@ -4,32 +4,21 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/fusewire/fusewire/ops"
+	"github.com/fusewire/fusewire/protocol"
+	"github.com/fusewire/fusewire/wb"
 )
 
 // Zero copy: the data of READ and WRITE go from the page cache of the source to that
-// of the mount, or to the caller's memory, without coming here (conn.ZeroCopy).
-
-// takesPages reports whether fd is of a file system whose files are known to read
-// into and write from any pages: of others some know user memory only, and what had
-// no buffer could not be served otherwise.
-func takesPages(fd int) bool {
-	var st unix.Statfs_t
-	if unix.Fstatfs(fd, &st) != nil {
-		return false
-	}
-	switch uint32(st.Type) {
-	case unix.EXT4_SUPER_MAGIC, unix.XFS_SUPER_MAGIC, unix.BTRFS_SUPER_MAGIC, unix.TMPFS_MAGIC,
-		unix.F2FS_SUPER_MAGIC, unix.OVERLAYFS_SUPER_MAGIC:
-		return true
-	}
-	return false
-}
+// of the mount, or to the caller's memory, without coming here (conn.ZeroCopy). Only
+// of file systems that are known to read into and write from any pages, not user
+// memory alone (mount.quiet): what has no buffer could not be served otherwise.
 
 // move has the kernel carry out a READ or WRITE of n bytes, and answers with what
-// came of it. f is given back then. part: part of it is an answer.
+// came of it. f is given back then. part: part of a write is an answer; to a read its
+// end is none if the kernel may hold pages back that lie behind, see readAgain.
 func (fs *FS) move(r *ops.Request, f *file, off int64, n, flags int, part bool) error {
 	p := fs.pending(r)
-	p.r, p.f, p.done, p.part = r, f, 0, part
+	p.r, p.f, p.done, p.part = r, f, n, part
 	r.Detach()
 	r.Transfer(f.fd, off, n, flags, p.moved)
 	return ops.Detached
@@ -38,11 +27,27 @@ func (fs *FS) move(r *ops.Request, f *file, off int64, n, flags int, part bool) 
 // transferred is move's end. READ: not even the part before an error, which would be
 // the end of the file to the kernel.
 func (p *pending) transferred(n int, e unix.Errno) {
+	read := p.r.Header.Opcode == protocol.OpRead
+	if read && p.part && e == 0 && n < p.done && wb.SeekNeedsFlush(p.f.i.writers.Load()) {
+		if p.fs.locks.mayWait(p.r) {
+			go p.flushed()
+			return
+		}
+		e = unix.EAGAIN
+	}
 	err := error(nil)
-	if e != 0 && !(p.part && n > 0) {
+	if e != 0 && (read || !p.part || n == 0) {
 		n, err = 0, e
 	}
 	p.end(n, err)
+}
+
+// flushed has the kernel write its pages, and the transfer go on.
+func (p *pending) flushed() {
+	p.part = false
+	_ = p.fs.conn.NotifyInvalInode(p.r.Nodeid(), 0, 0)
+	p.fs.locks.waiters.Add(-1)
+	p.r.TransferOn()
 }
 
 // killBits takes the set-id bits that a WRITE is to take, where the thread that will

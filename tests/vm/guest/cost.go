@@ -32,7 +32,7 @@ func checkCost() error {
 		{"buffered write", 0, true, 1 << 20},
 	}
 	costs := make([][3]float64, len(ways))
-	for col, flags := range [][]string{nil, {"--transport=uring"}, {"--transport=uring", "--zero-copy=on"}} {
+	for col, flags := range [][]string{{"--nopassthrough"}, {"--nopassthrough", "--transport=uring"}, {"--nopassthrough", "--transport=uring", "--zero-copy=on"}} {
 		if err := empty(src); err != nil {
 			return err
 		}

@@ -103,7 +103,7 @@ func checkBits() error {
 // the next one serves.
 func checkKilled(r *rand.Rand) error {
 	for range 3 {
-		s, err := passthrough("--transport=uring", "--zero-copy=on")
+		s, err := passthrough("--transport=uring", "--zero-copy=on", "--nopassthrough")
 		if err != nil {
 			return err
 		}

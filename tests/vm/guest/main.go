@@ -64,7 +64,7 @@ var modes = []mode{
 	{"plain", nil, true, nil},
 	{"direct", []string{"--direct-io"}, false, nil},
 	{"writeback", []string{"--writeback"}, false, nil},
-	{"fallback", []string{"--transport=uring", "--zero-copy=on"}, false, func(s *served, a *args) {
+	{"fallback", []string{"--transport=uring", "--zero-copy=on", "--nopassthrough"}, false, func(s *served, a *args) {
 		check("fallback/said", s, func() error {
 			for _, want := range []string{"io_uring is not used, /dev/fuse is: the kernel does not offer it", "zero copy is not used: "} {
 				if strings.Count(s.out.String(), want) != 1 {
@@ -78,12 +78,12 @@ var modes = []mode{
 			return err
 		})
 	}},
-	{"uring", []string{"--transport=uring"}, true, func(s *served, a *args) {
+	{"uring", []string{"--transport=uring", "--nopassthrough"}, true, func(s *served, a *args) {
 		check("uring/used", s, func() error { return onRing(s, false) })
 		check("uring/many", s, func() error { return checkMany(rng(a)) })
 		check("uring/seen", s, func() error { return checkUnseen(s, rng(a), true) })
 	}},
-	{"zero", []string{"--transport=uring", "--zero-copy=on"}, true, func(s *served, a *args) { alsoZero("zero", s, a) }},
+	{"zero", []string{"--transport=uring", "--zero-copy=on", "--nopassthrough"}, true, func(s *served, a *args) { alsoZero("zero", s, a) }},
 	{"zero-direct", []string{"--transport=uring", "--zero-copy=auto", "--direct-io"}, false, func(s *served, a *args) { alsoZero("zero-direct", s, a) }},
 	{"zero-writeback", []string{"--transport=uring", "--zero-copy=on", "--writeback"}, false, func(s *served, a *args) { alsoZero("zero-writeback", s, a) }},
 }
