@@ -89,7 +89,8 @@ func (c *Conn) NotifyStore(nodeid, off uint64, data []byte) error {
 
 // NotifyRetrieve asks for what the page cache holds of a file, size bytes from
 // off. It comes as a NOTIFY_REPLY request whose id is unique, chosen by the
-// caller; odd numbers do not collide with the kernel's.
+// caller: even, and from 1<<61 up to below 1<<62, so that it is none of the
+// kernel's. (About odd ones the kernel complains in its log, on a ring.)
 func (c *Conn) NotifyRetrieve(unique, nodeid, off uint64, size uint32) error {
 	o := protocol.NotifyRetrieveOut{NotifyUnique: unique, Nodeid: nodeid, Offset: off, Size: size}
 	return c.notify(protocol.NotifyRetrieve, protocol.BytesOf(&o), nil)

@@ -13,8 +13,9 @@ import "golang.org/x/sys/unix"
 // answer, which may be waiting for it. Such a queue is dry: it is sent a request of
 // the server's own, a NOTIFY_REPLY without data, whose commit is answer enough.
 
-// ringStir is that request's id. The kernel's are even, and below.
-const ringStir = 1<<62 + 1
+// ringStir is that request's id. The kernel counts up from 2 by 2. It takes no odd
+// one in a reply on a ring (fs/fuse/dev_uring.c: fuse_uring_out_header_has_err).
+const ringStir = 1 << 62
 
 // gone notes that r is not at the thread's disposal.
 func (q *queue) gone(r *Request) {

@@ -40,7 +40,7 @@ func TestRetrieve(t *testing.T) {
 		if i%3 == 0 {
 			n = 0
 		}
-		must(t, s.c.NotifyRetrieve(uint64(2*i+1), 2, 4096, n))
+		must(t, s.c.NotifyRetrieve(uint64(1<<61+2*i), 2, 4096, n))
 		if d := <-got; d != "stored"[:n] {
 			t.Errorf("%q came back", d)
 		}
