@@ -29,7 +29,11 @@ import (
 // who keeps them natively: files that have such bits are not passed through.
 //
 // The descriptor's own flags do not matter, but the caller's stay with what the
-// kernel opened: fcntl(F_SETFL) cannot take away O_APPEND or O_DIRECT.
+// kernel opened: fcntl(F_SETFL) adds O_APPEND, but takes neither it nor O_DIRECT
+// away. A writer who leaves O_DIRECT for a last block that is not whole (dd
+// oflag=direct) would get EINVAL, so those who only write have FOPEN_DIRECT_IO
+// besides, where direct I/O has to be aligned: their writes come here
+// (fs/fuse/file.c: fuse_file_write_iter). Databases and the like open for both.
 
 // mayBack takes PASSTHROUGH out of a reply to INIT that it does not go with.
 // Called at INIT, after what else is in out has been decided.
@@ -63,6 +67,7 @@ func (fs *FS) noBacking(why string) {
 const (
 	backUnknown = iota
 	backYes
+	backMemory // yes, and direct I/O need not be aligned
 	backNo
 )
 
@@ -74,21 +79,22 @@ const (
 func (fs *FS) backable(i *inode, fd int) bool {
 	m := i.mnt
 	if n := m.backable.Load(); n != backUnknown {
-		return n == backYes
+		return n != backNo
 	}
-	ok := i.key.dev>>32 != 0
+	n := int32(backNo)
 	switch fsType(fd) {
-	case unix.TMPFS_MAGIC, unix.BTRFS_SUPER_MAGIC, unix.OVERLAYFS_SUPER_MAGIC, bcachefsMagic, zfsMagic:
-		ok = true
-	case unix.FUSE_SUPER_MAGIC: // fuseblk
-		ok = false
+	case unix.TMPFS_MAGIC:
+		n = backMemory
+	case unix.FUSE_SUPER_MAGIC: // fuseblk too
+	case unix.BTRFS_SUPER_MAGIC, unix.OVERLAYFS_SUPER_MAGIC, bcachefsMagic, zfsMagic:
+		n = backYes
+	default:
+		if i.key.dev>>32 != 0 {
+			n = backYes
+		}
 	}
-	if ok {
-		m.backable.CompareAndSwap(backUnknown, backYes)
-	} else {
-		m.backable.Store(backNo)
-	}
-	return ok
+	m.backable.CompareAndSwap(backUnknown, n)
+	return n != backNo
 }
 
 const (
@@ -103,6 +109,12 @@ func fsType(fd int) uint32 {
 		return 0
 	}
 	return uint32(st.Type)
+}
+
+// wary reports whether an open file that is passed through has its writes come
+// here all the same.
+func (i *inode) wary(flags uint32) bool {
+	return flags&(unix.O_ACCMODE|unix.O_DIRECT) == unix.O_WRONLY|unix.O_DIRECT && i.mnt.backable.Load() != backMemory
 }
 
 // enter counts a new open file of i, to be taken back by leave, and returns its

@@ -19,7 +19,7 @@ type file struct {
 	// read from a descriptor that has become another file's.
 	refs atomic.Int32
 
-	backed   bool        // FOPEN_PASSTHROUGH: reads and writes do not come here
+	backed   bool        // FOPEN_PASSTHROUGH: the kernel reads and writes, unless direct
 	direct   bool        // FOPEN_DIRECT_IO: offsets of O_APPEND are the source's
 	appendFD bool        // fd itself has O_APPEND (an append-only file)
 	writes   bool        // counted in inode.writers

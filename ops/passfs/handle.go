@@ -15,7 +15,7 @@ type mount struct {
 	quiet    bool // close(2) has no errors to tell, and O_NONBLOCK no meaning
 	memory   bool // reads wait for nothing but swap
 	refs     atomic.Int32
-	backable atomic.Int32 // backYes, backNo, or not known yet
+	backable atomic.Int32 // backYes and so on
 }
 
 // maxMounts bounds the descriptors held for mounts inside the source. Files

@@ -173,15 +173,17 @@ func (fs *FS) newFile(r *ops.Request, i *inode, fd int, flags uint32, out *proto
 		f.appendFD = err == nil && fl&unix.O_APPEND != 0
 		bypass = fs.writeback && err == nil && wb.MustBypass(fl)
 	}
-	switch {
-	case id != 0:
+	if id != 0 {
 		f.backed = true
 		out.OpenFlags, out.BackingID = protocol.FopenPassthrough, id
-	case bypass, fs.direct(),
+	}
+	switch {
+	case f.backed && !i.wary(flags):
+	case f.backed, bypass, fs.direct(),
 		fs.opt.Parallel == ParallelAlways && flags&(unix.O_DIRECT|unix.O_APPEND) == unix.O_DIRECT && fs.mmapsDirect:
 		// Shared mappings work where DIRECT_IO_ALLOW_MMAP was negotiated (7.39).
 		f.direct = true
-		out.OpenFlags = protocol.FopenDirectIO
+		out.OpenFlags |= protocol.FopenDirectIO
 		if fs.opt.Parallel != ParallelNever {
 			out.OpenFlags |= protocol.FopenParallelDirectWrites
 		}

@@ -291,3 +291,30 @@ func TestReadOnly(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestLastBlock: who writes directly and ends with less than a block takes O_DIRECT
+// away for it, as dd does; that works where direct I/O must be aligned.
+func TestLastBlock(t *testing.T) {
+	src := harness.Ext4(t)
+	m := serve(t, src)
+	f := m.passed("f", unix.O_WRONLY|unix.O_CREAT|unix.O_DIRECT)
+	g := m.passed("f", unix.O_RDONLY)
+	b := page(t)
+	for i := range b {
+		b[i] = byte('a' + i%26)
+	}
+	f.pwriteAll(b, 0)
+	_, err := unix.FcntlInt(uintptr(f.fd), unix.F_SETFL, 0)
+	must(t, err)
+	f.pwriteAll(b[:100], 4096)
+	want := string(b) + string(b[:100])
+	g.holds(want)
+	same(t, filepath.Join(src, "f"), want)
+	must(t, unix.Fsync(f.fd))
+	// The other way round is no harm.
+	h := m.passed("f", unix.O_RDWR)
+	_, err = unix.FcntlInt(uintptr(h.fd), unix.F_SETFL, unix.O_DIRECT)
+	must(t, err)
+	h.pwriteAll(b, 4096)
+	g.holds(string(b) + string(b))
+}
