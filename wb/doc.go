@@ -8,7 +8,8 @@
 //	                              │ READ of the rest of a page      OpenFlags
 //	                              │ WRITE, from nobody, by any fh   Flags
 //	                              │ SETATTR of the times            (as it says)
-//	                              ▼ LSEEK, without a word of pages  SeekNeedsFlush
+//	                              │ LSEEK, without a word of pages  SeekNeedsFlush
+//	                              ▼ direct READ of a hole           SeekNeedsFlush
 //	                            server ──► back-end file
 //
 // The rules know nothing of the protocol; the package ops/passfs applies them.

@@ -62,6 +62,8 @@ func Sync(fileFlags uint32) int {
 // SeekNeedsFlush reports whether the kernel must be made to write back what it
 // has of a file before the back end can be asked for SEEK_DATA or SEEK_HOLE: the
 // kernel passes those on without a look at its pages (fs/fuse/file.c: fuse_lseek).
+// So too before a short answer to a direct READ (one with a lock owner), which is the
+// end of the file to the kernel though its own pages may lie further on.
 // mayHold is how many open files there are through which it may hold something:
 // for writing where it writes back, for reading and writing, which can be mapped,
 // everywhere. When the last of them goes nothing is dirty any more (fuse_release).

@@ -21,6 +21,8 @@ type options struct {
 	logFile           string
 	nofile            uint64 // RLIMIT_NOFILE, 0: as high as allowed
 
+	bdi [len(bdiFiles)]string // "": as it is
+
 	mount   conn.MountOptions
 	channel conn.Options
 	fs      passfs.Options
@@ -47,6 +49,9 @@ var longs = [...]struct{ name, short, arg, help string }{
 	{"negative-timeout", "", "SECONDS", "how long the absence of a name is cached (default: by cache mode)"},
 	{"writeback", "", "", "let the kernel hold written data back; nobody else may change SRC"},
 	{"writeback-cache", "", "", "the same"},
+	{"max-ratio", "", "PERCENT", "dirty memory this mount may have of all (root; else 1)"},
+	{"strict-limit", "", "0|1", "... even while nobody else has any (root; else 1)"},
+	{"read-ahead-kb", "", "KIB", "how far the kernel reads ahead (root; else 128)"},
 	{"direct-io", "", "", "do not use the page cache"},
 	{"nopassthrough", "", "", "do not let the kernel read and write SRC's files itself"},
 	{"parallel-direct-writes", "", "MODE", "auto (where no page cache is used), always (O_DIRECT) or never"},
@@ -417,6 +422,12 @@ func (o *options) number(name, val string, bad func(string) error) error {
 		}
 	case "rlimit-nofile":
 		least, most, want = 64, 1<<30, "a number from 64 to 1073741824"
+	case "max-ratio":
+		most, want = 100, "a number from 1 to 100"
+	case "strict-limit":
+		least, most, want = 0, 1, "0 or 1"
+	case "read-ahead-kb":
+		least, most, want = 0, 1<<20, "a number from 0 to 1048576"
 	}
 	n, ok := decimal(digits)
 	if n *= unit; !ok || n < least || n > most {
@@ -437,6 +448,12 @@ func (o *options) number(name, val string, bad func(string) error) error {
 		o.channel.CongestionThreshold = uint16(n)
 	case "rlimit-nofile":
 		o.nofile = n
+	case "max-ratio":
+		o.bdi[0] = val
+	case "strict-limit":
+		o.bdi[1] = val
+	case "read-ahead-kb":
+		o.bdi[2] = val
 	}
 	return nil
 }

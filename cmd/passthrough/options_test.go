@@ -95,6 +95,12 @@ func TestParse(t *testing.T) {
 		{both + "-o max_read=65536", func(o *options) { o.mount.MaxRead = 65536 }},
 		{both + "--max-read 64k --max-write=2M", func(o *options) { o.mount.MaxRead, o.channel.MaxWrite = 65536, 2<<20 }},
 		{both + "--max-background=20 --congestion-threshold=15", func(o *options) { o.channel.MaxBackground, o.channel.CongestionThreshold = 20, 15 }},
+		{both + "--max-ratio=40 --strict-limit 0 --read-ahead-kb=1024", func(o *options) { o.bdi = [...]string{"40", "0", "1024"} }},
+		{both + "-o max_ratio=100,strict_limit=1,read_ahead_kb=0", func(o *options) { o.bdi = [...]string{"100", "1", "0"} }},
+		{both + "--max-ratio=0", nil},
+		{both + "--max-ratio=101", nil},
+		{both + "--strict-limit=2", nil},
+		{both + "--read-ahead-kb=x", nil},
 		{both + "--rlimit-nofile=1024", func(o *options) { o.nofile = 1024 }},
 		// as mount.fuse3 calls it for a line of /etc/fstab
 		{both + "-o rw,nosuid,nodev,dev,suid,noatime,x-systemd.automount,X-mount.mkdir,_netdev,nofail,noauto,auto,user,users,user=joe,nouser,owner,group,defaults,comment=x", func(o *options) {

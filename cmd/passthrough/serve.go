@@ -55,6 +55,7 @@ func serve(o *options, sig <-chan syscall.Signal, ready int) int {
 		case e.err != isReady:
 			return s.end(e.err)
 		default:
+			s.setBDI()
 			if !o.foreground && !release(ready, logFD) {
 				s.stop() // nobody waits for us any more
 			}

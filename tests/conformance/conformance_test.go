@@ -55,6 +55,13 @@ func served(t testing.TB, args ...string) *side {
 	return newSide(t, m.Dir, m.Dir, src)
 }
 
+// writeback is a side on a mount where the kernel owns the times.
+func writeback(t testing.TB) *side {
+	s := served(t, "--writeback")
+	s.coarse = true
+	return s
+}
+
 // compare returns what differs, one report a case, and how many lines it has
 // compared.
 func compare(ms []*matcher, tests []test, want, got [][]string) (reports []string, lines int) {
@@ -153,6 +160,7 @@ func TestConformance(t *testing.T) {
 		{"requests", requested, true, func(t testing.TB) *side { return served(t, "--nopassthrough") }},
 		{"never", every(12), false, func(t testing.TB) *side { return served(t, "--cache=never") }},
 		{"always", every(9), false, func(t testing.TB) *side { return served(t, "--cache=always", "--nopassthrough") }},
+		{"writeback", every(24), false, writeback},
 	}
 	used, full := map[string]bool{}, 0
 	for _, m := range modes {

@@ -129,9 +129,10 @@ var (
 
 // tick returns once two timestamps taken before and after it must differ.
 // Linux 6.13 gives ext4 a fresh timestamp whenever the last one was looked at;
-// before that the clock of timestamps stands still for up to 10 ms.
-func tick() {
-	if multigrain {
+// before that, and where FUSE's own times count (coarse), the clock of timestamps
+// stands still for up to 10 ms.
+func tick(coarse bool) {
+	if multigrain && !coarse {
 		return
 	}
 	var a, b unix.Timespec

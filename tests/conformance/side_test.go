@@ -16,6 +16,7 @@ type side struct {
 	view   string // where the users act
 	behind string // the same directory behind the mount; view where there is none
 	people map[string]*person
+	coarse bool   // times are FUSE's own
 	seal   func() // nil, or what makes the view read-only once all is prepared
 }
 
@@ -72,7 +73,7 @@ func (s *side) act(i int, c *test) []string {
 		panic(err)
 	}
 	was := mark(r.dir)
-	tick()
+	tick(s.coarse)
 	c.act(r)
 	for _, fd := range r.fds {
 		unix.Close(fd)

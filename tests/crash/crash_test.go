@@ -147,15 +147,16 @@ func TestKill(t *testing.T) {
 		name    string
 		options []string
 	}{
-		{"write-through", nil},
+		{"passthrough", nil},
+		{"write-through", []string{"--nopassthrough"}},
 		{"writeback", []string{"--writeback"}},
-		{"direct-io", []string{"--direct-io"}},
+		{"direct-io", []string{"--direct-io", "--nopassthrough"}},
 	} {
 		t.Run(mode.name, func(t *testing.T) {
 			rng := dice(t)
 			src, dir := harness.Tmpfs(t), harness.Disk(t)
 			c := start(t, dir, rng)
-			kills := 70 * long()
+			kills := 50 * long()
 			for range kills {
 				m := harness.ServeWith(t, &harness.Options{Dir: dir, Killed: true}, src, mode.options...)
 				c.line()

@@ -19,9 +19,16 @@
 // every operation has a minute before the file system is said to hang. Operations
 // that it does not have (EOPNOTSUPP) change nothing, and are counted. A failure
 // prints the seed, the last operations, and where the whole program is.
-// Where a file system opens with FOPEN_DIRECT_IO, -within is needed. Up to 6.18 at
-// least the kernel itself fails there: an asynchronous direct read does not move the
-// position (fs/fuse/file.c: fuse_direct_read_iter calls fuse_direct_IO, which leaves
-// that to its caller), so that io_uring, which reads on after a short read
-// (io_uring/rw.c: __io_read), reads the same again and adds it up.
+//
+// Two things the kernel itself does wrong, up to 6.18 at least, and no program asks for:
+//
+//   - Where a file system opens with FOPEN_DIRECT_IO (then -within is needed) an
+//     asynchronous direct read does not move the position (fs/fuse/file.c:
+//     fuse_direct_read_iter calls fuse_direct_IO, which leaves that to its caller), so
+//     that io_uring, which reads on after a short read (io_uring/rw.c: __io_read), reads
+//     the same again and adds it up.
+//   - When an asynchronous direct write ends, nobody drops the pages that somebody's
+//     read-ahead has brought meanwhile (fuse_direct_io does so when it has sent the
+//     request, mm/filemap.c: generic_file_direct_write if it was answered): they are old,
+//     and stay. So there is none with -apart.
 package main

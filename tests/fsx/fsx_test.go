@@ -21,11 +21,12 @@ var modes = []struct {
 	options []string
 	within  bool // see doc.go
 }{
-	{"default", nil, false},
+	{"passthrough", nil, false},
+	{"requests", []string{"--nopassthrough"}, false},
 	{"writeback", []string{"--writeback"}, false},
 	{"writeback-direct", []string{"--writeback", "--parallel-direct-writes=always"}, true},
-	{"direct-io", []string{"--direct-io"}, true},
-	{"cache-always", []string{"--cache=always", "--parallel-direct-writes=always"}, true},
+	{"direct-io", []string{"--direct-io", "--nopassthrough"}, true},
+	{"cache-always", []string{"--cache=always", "--nopassthrough", "--parallel-direct-writes=always"}, true},
 }
 
 // long is how many times a test's default size is wanted.
@@ -82,10 +83,10 @@ var all = []string{"read", "write", "aioread", "aiowrite", "aiofsync", "ringread
 
 // TestTurns: three processes, one operation after the other.
 func TestTurns(t *testing.T) {
-	each(t, config{workers: 3, n: 8000}, append([]string{"truncate", "stat", "seek", "whole", "rename", "exchange", "unlink"}, all...)...)
+	each(t, config{workers: 3, n: 6000}, append([]string{"truncate", "stat", "seek", "whole", "rename", "exchange", "unlink"}, all...)...)
 }
 
 // TestApart: four processes on one file at once.
 func TestApart(t *testing.T) {
-	each(t, config{workers: 4, n: 8000, apart: true}, all...)
+	each(t, config{workers: 4, n: 6000, apart: true}, all...)
 }

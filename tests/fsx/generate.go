@@ -186,6 +186,9 @@ func (g *generator) write(o *op) bool {
 	h := g.m.files[g.w][o.S]
 	if h.direct() {
 		o.Off, o.N = g.pages()
+		if g.apart {
+			o.Kind = "write" // see doc.go
+		}
 	}
 	if h.appends() {
 		o.Mode = 1
