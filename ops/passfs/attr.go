@@ -199,7 +199,9 @@ func (fs *FS) setattr(r *ops.Request, i *inode, f *file, fd int, in *protocol.Se
 			return unix.EOPNOTSUPP
 		}
 		// Whether the caller may set S_ISGID has been checked.
-		fs.fsetid(r, true)
+		if in.Mode&unix.S_ISGID != 0 {
+			fs.fsetid(r, true)
+		}
 		var err error
 		if f != nil {
 			err = unix.Fchmod(fd, in.Mode&modeBits)

@@ -127,6 +127,9 @@ func (fs *FS) Create(r *ops.Request, in *protocol.CreateIn, name []byte, e *prot
 		}
 		made = err == nil
 		if err == unix.EEXIST && in.Flags&unix.O_EXCL == 0 {
+			if in.Flags&unix.O_TRUNC != 0 && !who.uid {
+				fs.fsetid(r, true) // root's truncation takes no bits
+			}
 			fd, err = fs.openExisting(dirfd, c, flags|int(in.Flags&unix.O_TRUNC))
 			if err == unix.EACCES && fs.raised(in.Flags) {
 				err = unix.ESTALE // as the caller asked for it, by OPEN

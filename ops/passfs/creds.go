@@ -38,7 +38,8 @@ type thread struct {
 	hasGroup bool
 	group    uint32
 
-	noFsetid bool // CAP_FSETID is out of the effective set (attr.go)
+	noFsetid bool                // CAP_FSETID is out of the effective set (attr.go)
+	caps     [2]unix.CapUserData // as the server, if known
 }
 
 // noUmask as an argument of assume: no umask is involved.
@@ -81,7 +82,9 @@ func (fs *FS) assume(r *ops.Request, umask uint32, mode *uint32) (creds, error) 
 		return c, unix.EOVERFLOW // an id the mount's user namespace has no number for
 	}
 	if uid == fs.euid {
-		fs.fsetid(r, true) // or a setgid bit might not survive the creation
+		if mode == nil || *mode&unix.S_ISGID != 0 {
+			fs.fsetid(r, true) // or the bit might not survive the creation
+		}
 		if gid == fs.egid {
 			return c, nil
 		}

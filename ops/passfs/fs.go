@@ -70,9 +70,6 @@ func New(srcFD int, o *Options) (*FS, error) {
 	fs.euid, fs.egid = uint32(unix.Geteuid()), uint32(unix.Getegid())
 	fs.switching = canSwitch()
 	fs.hasFsetid = hasCap(unix.CAP_FSETID)
-	for n := range fs.shards {
-		fs.shards[n].m = make(map[key]*inode)
-	}
 	fs.mounts.m = make(map[uint64]*mount)
 	if err := fs.open(srcFD); err != nil {
 		fs.Done()
@@ -233,10 +230,12 @@ func (fs *FS) Done() {
 	for n := range fs.shards {
 		s := &fs.shards[n]
 		s.mu.Lock()
-		for _, i := range s.m {
-			fs.closeInode(i)
+		for _, i := range s.rows {
+			for ; i != nil; i = i.chain {
+				fs.closeInode(i)
+			}
 		}
-		s.m = nil
+		s.rows, s.n = nil, 0
 		s.mu.Unlock()
 	}
 	fs.nodes.Each(func(_ uint64, i *inode) bool {

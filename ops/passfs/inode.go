@@ -50,15 +50,17 @@ type inode struct {
 	opens   atomic.Int32  // len(files), readable without mu
 	writers atomic.Int32  // open files through which the kernel may have data that we have not
 
+	chain *inode // the next with this hash, guarded by shard.mu
+
 	// The CLOCK ring, guarded by budget.mu.
 	next, prev *inode
 
 	mu     mutex
-	handle string // file handle; taken once, before the descriptor goes
-	parent *inode // where it was seen last; nil when that name is gone
-	name   string // "" when it is not needed (the mount has file handles)
-	files  []int  // descriptors of open files, to come back through
-	last   version
+	handle string   // file handle; taken once, before the descriptor goes
+	parent *inode   // where it was seen last; nil when that name is gone
+	name   string   // "" when it is not needed (the mount has file handles)
+	files  []int    // descriptors of open files, to come back through
+	last   *version // of a file that was opened
 
 	users   int32 // open files: above 0 with a backing id, below without
 	backing int32 // the id
@@ -161,42 +163,6 @@ func (i *inode) removed(dir *inode, name []byte) {
 	i.mu.Unlock()
 }
 
-// shards is the way from identity to inode.
-const nShards = 64
-
-type shard struct {
-	mu mutex
-	m  map[key]*inode
-	_  [48]byte // one cache line each
-}
-
-func (fs *FS) shard(k *key) *shard {
-	return &fs.shards[(k.ino*0x9e3779b97f4a7c15)>>58]
-}
-
-// find returns the inode with key k, one nlookup counted, if it is known and
-// certainly the same file; else nil.
-func (fs *FS) find(k *key) *inode {
-	s := fs.shard(k)
-	s.mu.Lock()
-	i := s.m[*k]
-	if i != nil && !(i.held() && fs.nodes.Ref(i.nodeid)) {
-		i = nil
-	}
-	s.mu.Unlock()
-	return i
-}
-
-// peek is find without counting, for requests that only need to know; it
-// also finds inodes that are not held.
-func (fs *FS) peek(k *key) *inode {
-	s := fs.shard(k)
-	s.mu.Lock()
-	i := s.m[*k]
-	s.mu.Unlock()
-	return i
-}
-
 // intern returns the inode of the file behind fd, found or made, with one
 // nlookup counted. st is fd's own statx. path says that fd is an O_PATH
 // descriptor that the inode may keep: intern owns it then, also on error.
@@ -208,7 +174,7 @@ func (fs *FS) intern(parent *inode, name []byte, fd int, path bool, st *unix.Sta
 	h, asked := "", false
 	s.mu.Lock()
 	for {
-		i := s.m[k]
+		i := s.get(&k)
 		if i == nil {
 			break
 		}
@@ -259,7 +225,7 @@ func (fs *FS) intern(parent *inode, name []byte, fd int, path bool, st *unix.Sta
 		i.opens.Store(1)
 		fs.budget.evicted.Add(1)
 	}
-	s.m[k] = i
+	s.put(i)
 	s.mu.Unlock()
 	if path {
 		fs.budget.add(i)
@@ -278,9 +244,7 @@ func (fs *FS) Forget(nodeid, n uint64) {
 	}
 	s := fs.shard(&i.key)
 	s.mu.Lock()
-	if s.m[i.key] == i {
-		delete(s.m, i.key)
-	}
+	s.remove(i)
 	s.mu.Unlock()
 	fs.names.clear(i.slot.Load())
 	fs.kill(i)

@@ -47,7 +47,7 @@ func (fs *FS) fsetid(r *ops.Request, have bool) {
 		return
 	}
 	if t.noFsetid == have {
-		if !setCap(unix.CAP_FSETID, have) {
+		if !changeCap(&t.caps, unix.CAP_FSETID, have) {
 			r.Thread().Retire()
 			fs.log("a thread could not change its capabilities and is given up")
 			return
@@ -57,10 +57,13 @@ func (fs *FS) fsetid(r *ops.Request, have bool) {
 }
 
 // setCap has the calling thread use capability c, or not.
-func setCap(c int, have bool) bool {
+func setCap(c int, have bool) bool { return changeCap(new([2]unix.CapUserData), c, have) }
+
+// changeCap is setCap with what the thread's capabilities were when it last was
+// what it is, if they are known (something is permitted).
+func changeCap(d *[2]unix.CapUserData, c int, have bool) bool {
 	h := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3, Pid: capSelf}
-	var d [2]unix.CapUserData
-	if unix.Capget(&h, &d[0]) != nil {
+	if d[0].Permitted == 0 && unix.Capget(&h, &d[0]) != nil {
 		return false
 	}
 	d[0].Effective &^= 1 << c

@@ -192,7 +192,7 @@ func (fs *FS) newFile(r *ops.Request, i *inode, fd int, flags uint32, out *proto
 	case fs.writeback && i.writers.Load() > 0:
 		out.OpenFlags = protocol.FopenKeepCache // what the kernel holds is the file
 	default:
-		if i.last.same(fd, i, st) {
+		if i.same(fd, st) {
 			out.OpenFlags = protocol.FopenKeepCache
 		}
 	}
@@ -237,7 +237,7 @@ const settled = 100 * time.Millisecond
 // the answer is no. Between opens AUTO_INVAL_DATA makes it look at the mtime
 // with each GETATTR, so this matters for a file reopened after a change in the
 // source that no GETATTR has told of.
-func (v *version) same(fd int, i *inode, st *unix.Statx_t) bool {
+func (i *inode) same(fd int, st *unix.Statx_t) bool {
 	if st == nil {
 		st = new(unix.Statx_t)
 		if statxFD(fd, st) != nil {
@@ -251,8 +251,11 @@ func (v *version) same(fd int, i *inode, st *unix.Statx_t) bool {
 	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	same := now.known && now == *v
-	*v = now
+	if i.last == nil {
+		i.last = new(version)
+	}
+	same := now.known && now == *i.last
+	*i.last = now
 	return same
 }
 
