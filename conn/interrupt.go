@@ -4,7 +4,7 @@ import (
 	"sync/atomic"
 
 	"github.com/fusewire/fusewire/protocol"
-	"golang.org/x/sys/unix"
+	"github.com/fusewire/fusewire/sg/unix"
 )
 
 // Interrupted reports whether the caller got a signal, or the connection ended.

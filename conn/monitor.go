@@ -1,9 +1,9 @@
 package conn
 
-import "time"
+import "github.com/fusewire/fusewire/sg/clock"
 
 const (
-	monTick  = 4 * time.Millisecond
+	monTick  = 4 * clock.Millisecond
 	monQuiet = 10 // ticks without a request after which the monitor parks
 )
 

@@ -3,7 +3,7 @@ package conn
 import (
 	"strconv"
 
-	"golang.org/x/sys/unix"
+	"github.com/fusewire/fusewire/sg/unix"
 )
 
 // Reply answers with the first fixed bytes of Out and the first data bytes of

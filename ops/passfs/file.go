@@ -3,7 +3,7 @@ package passfs
 import (
 	"sync/atomic"
 
-	"golang.org/x/sys/unix"
+	"github.com/fusewire/fusewire/sg/unix"
 )
 
 // file is an open regular file: what a fh stands for.

@@ -3,7 +3,7 @@ package passfs
 import (
 	"sync/atomic"
 
-	"golang.org/x/sys/unix"
+	"github.com/fusewire/fusewire/sg/unix"
 )
 
 // mount is one mount of the source: the one SRC lies on, or one inside it.

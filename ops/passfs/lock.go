@@ -4,7 +4,7 @@ import (
 	"math"
 	"sync/atomic"
 
-	"golang.org/x/sys/unix"
+	"github.com/fusewire/fusewire/sg/unix"
 
 	"github.com/fusewire/fusewire/conn"
 	"github.com/fusewire/fusewire/ops"

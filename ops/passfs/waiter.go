@@ -1,9 +1,8 @@
 package passfs
 
 import (
-	"time"
-
-	"golang.org/x/sys/unix"
+	"github.com/fusewire/fusewire/sg/clock"
+	"github.com/fusewire/fusewire/sg/unix"
 
 	"github.com/fusewire/fusewire/ops"
 )
@@ -180,8 +179,8 @@ type poller struct {
 
 // Intervals between attempts: from pollMin, doubled up to pollMax.
 const (
-	pollMin = time.Millisecond
-	pollMax = 64 * time.Millisecond
+	pollMin = clock.Millisecond
+	pollMax = 64 * clock.Millisecond
 )
 
 // need asks for another round. A lockSet's mu may be held.
@@ -209,7 +208,7 @@ func (p *poller) run(fs *FS) {
 		}
 		p.asked, p.fresh = false, false
 		p.mu.Unlock()
-		time.Sleep(d)
+		clock.Sleep(d)
 		// Those who must go on waiting ask again, in retry.
 		for _, s := range fs.locks.all() {
 			s.mu.Lock()
