@@ -98,3 +98,28 @@ func MunmapPtr(addr unsafe.Pointer, size uintptr) error {
 	_, _, e := syscall.Syscall(SYS_MUNMAP, uintptr(addr), size, 0)
 	return failed(e)
 }
+
+// Uname is uname(2).
+func Uname(u *Utsname) error {
+	_, _, e := syscall.RawSyscall(SYS_UNAME, uintptr(unsafe.Pointer(u)), 0, 0)
+	return failed(e)
+}
+
+// SchedGetaffinity is sched_getaffinity(2), pid 0 the calling thread. A set is 128
+// bytes, of which the kernel writes no more than there may be CPUs.
+func SchedGetaffinity(pid int, s *CPUSet) error {
+	_, _, e := syscall.RawSyscall(SYS_SCHED_GETAFFINITY, uintptr(pid), unsafe.Sizeof(*s), uintptr(unsafe.Pointer(s)))
+	return failed(e)
+}
+
+// SchedSetaffinity is sched_setaffinity(2), pid 0 the calling thread.
+func SchedSetaffinity(pid int, s *CPUSet) error {
+	_, _, e := syscall.RawSyscall(SYS_SCHED_SETAFFINITY, uintptr(pid), unsafe.Sizeof(*s), uintptr(unsafe.Pointer(s)))
+	return failed(e)
+}
+
+// ClockGettime is clock_gettime(2). On 32-bit systems it ends in 2038, as Timespec does.
+func ClockGettime(clock int32, ts *Timespec) error {
+	_, _, e := syscall.RawSyscall(SYS_CLOCK_GETTIME, uintptr(clock), uintptr(unsafe.Pointer(ts)), 0)
+	return failed(e)
+}

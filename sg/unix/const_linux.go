@@ -175,6 +175,7 @@ const (
 	STATX_UID                  = 8
 	SYS_CAPGET                 = syscall.SYS_CAPGET
 	SYS_CAPSET                 = syscall.SYS_CAPSET
+	SYS_CLOCK_GETTIME          = syscall.SYS_CLOCK_GETTIME
 	SYS_EVENTFD2               = syscall.SYS_EVENTFD2
 	SYS_FCHMODAT               = syscall.SYS_FCHMODAT
 	SYS_FCHOWNAT               = syscall.SYS_FCHOWNAT
@@ -194,6 +195,8 @@ const (
 	SYS_READLINKAT             = syscall.SYS_READLINKAT
 	SYS_READV                  = syscall.SYS_READV
 	SYS_REMOVEXATTR            = syscall.SYS_REMOVEXATTR
+	SYS_SCHED_GETAFFINITY      = syscall.SYS_SCHED_GETAFFINITY
+	SYS_SCHED_SETAFFINITY      = syscall.SYS_SCHED_SETAFFINITY
 	SYS_SETFSGID               = syscall.SYS_SETFSGID
 	SYS_SETFSUID               = syscall.SYS_SETFSUID
 	SYS_SETGROUPS              = syscall.SYS_SETGROUPS
@@ -201,6 +204,7 @@ const (
 	SYS_SPLICE                 = syscall.SYS_SPLICE
 	SYS_SYMLINKAT              = syscall.SYS_SYMLINKAT
 	SYS_UMASK                  = syscall.SYS_UMASK
+	SYS_UNAME                  = syscall.SYS_UNAME
 	SYS_UNLINKAT               = syscall.SYS_UNLINKAT
 	SYS_UNSHARE                = syscall.SYS_UNSHARE
 	SYS_UTIMENSAT              = syscall.SYS_UTIMENSAT

@@ -155,3 +155,13 @@ func Wait4(pid int, ws *WaitStatus, options int, ru *syscall.Rusage) (int, error
 
 // Write is syscall.Write.
 func Write(fd int, b []byte) (int, error) { return syscall.Write(fd, b) }
+
+// ByteSliceToString returns b up to its first NUL.
+func ByteSliceToString(b []byte) string {
+	for i, c := range b {
+		if c == 0 {
+			return string(b[:i])
+		}
+	}
+	return string(b)
+}

@@ -1,6 +1,9 @@
 package unix
 
-import "syscall"
+import (
+	"math/bits"
+	"syscall"
+)
 
 // Types of package syscall.
 type (
@@ -110,4 +113,47 @@ func Minor(dev uint64) uint32 { return uint32(dev&0xff | dev>>12&0xffffff00) }
 func Mkdev(major, minor uint32) uint64 {
 	a, b := uint64(major), uint64(minor)
 	return a&0xfff<<8 | a&0xfffff000<<32 | b&0xff | b&0xffffff00<<12
+}
+
+// Utsname is struct new_utsname.
+type Utsname struct {
+	Sysname, Nodename, Release, Version, Machine, Domainname [65]byte
+}
+
+// CPUSet is a set of CPUs, of the first 1024, as sched_setaffinity(2) takes it.
+type CPUSet [1024 / word]uintptr
+
+// word is the number of bits of one.
+const word = 32 << (^uintptr(0) >> 63)
+
+// Set adds a CPU.
+func (s *CPUSet) Set(cpu int) {
+	if i := uint(cpu) / word; i < uint(len(s)) {
+		s[i] |= 1 << (uint(cpu) % word)
+	}
+}
+
+// Clear removes a CPU.
+func (s *CPUSet) Clear(cpu int) {
+	if i := uint(cpu) / word; i < uint(len(s)) {
+		s[i] &^= 1 << (uint(cpu) % word)
+	}
+}
+
+// Zero removes all.
+func (s *CPUSet) Zero() { *s = CPUSet{} }
+
+// IsSet reports whether a CPU is in the set.
+func (s *CPUSet) IsSet(cpu int) bool {
+	i := uint(cpu) / word
+	return i < uint(len(s)) && s[i]>>(uint(cpu)%word)&1 != 0
+}
+
+// Count returns how many there are.
+func (s *CPUSet) Count() int {
+	n := 0
+	for _, w := range s {
+		n += bits.OnesCount(uint(w))
+	}
+	return n
 }

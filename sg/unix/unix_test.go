@@ -4,6 +4,7 @@ import (
 	"reflect"
 	"runtime"
 	"testing"
+	"unsafe"
 
 	our "github.com/fusewire/fusewire/sg/unix"
 	"golang.org/x/sys/unix"
@@ -25,6 +26,7 @@ func TestTypes(t *testing.T) {
 		{our.PollFd{}, unix.PollFd{}},
 		{our.CapUserHeader{}, unix.CapUserHeader{}},
 		{our.CapUserData{}, unix.CapUserData{}},
+		{our.Utsname{}, unix.Utsname{}},
 	} {
 		got, want := reflect.TypeOf(pair[0]), reflect.TypeOf(pair[1])
 		if got.Size() != want.Size() {
@@ -147,6 +149,22 @@ func TestCalls(t *testing.T) {
 		t.Error("syncfs", err)
 	}
 
+	var ts our.Timespec
+	if err := our.ClockGettime(unix.CLOCK_MONOTONIC, &ts); err != nil || ts.Nano() <= 0 {
+		t.Error("clock_gettime", ts, err)
+	}
+	if err := our.ClockGettime(-1<<31, &ts); err != unix.EINVAL {
+		t.Error("clock_gettime", err)
+	}
+	var uts, same our.Utsname
+	if err := our.Uname(&uts); err != nil || our.ByteSliceToString(uts.Sysname[:]) != "Linux" {
+		t.Error("uname", uts, err)
+	}
+	copy(same.Sysname[:], uts.Sysname[:])
+	if s := our.ByteSliceToString(same.Sysname[:5]); s != "Linux" {
+		t.Errorf("without a NUL: %q", s)
+	}
+
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	head, caps := our.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, [2]our.CapUserData{}
@@ -155,6 +173,57 @@ func TestCalls(t *testing.T) {
 	} else if err := our.Capset(&head, &caps[0]); err != nil {
 		t.Error("capset to what is", err)
 	}
+}
+
+// TestCPUSet pins a thread to the CPUs it may use already, one of them first.
+func TestCPUSet(t *testing.T) {
+	runtime.LockOSThread() // and ended with the test's goroutine, if that fails
+	var all our.CPUSet
+	if err := our.SchedGetaffinity(0, &all); err != nil {
+		t.Fatal(err)
+	}
+	if unsafe.Sizeof(all) != 128 {
+		t.Error(unsafe.Sizeof(all))
+	}
+	var one, now our.CPUSet
+	last := 0
+	n := 0
+	for cpu := range 1024 {
+		if all.IsSet(cpu) {
+			last = cpu
+			n++
+		}
+	}
+	if n == 0 || n != all.Count() {
+		t.Fatalf("%d CPUs, %d", n, all.Count())
+	}
+	one.Set(last)
+	one.Set(1024)
+	one.Set(-1)
+	if one.Count() != 1 || one.IsSet(1024) || one.IsSet(-1) {
+		t.Error(one)
+	}
+	if err := our.SchedSetaffinity(0, &one); err != nil {
+		t.Fatal(err)
+	}
+	if err := our.SchedGetaffinity(0, &now); err != nil || now != one {
+		t.Error(now, err)
+	}
+	if err := our.SchedSetaffinity(0, &all); err != nil {
+		t.Fatal(err)
+	}
+	one.Clear(last)
+	if one.Count() != 0 {
+		t.Error(one)
+	}
+	if err := our.SchedSetaffinity(0, &one); err != unix.EINVAL {
+		t.Error("to no CPU:", err)
+	}
+	all.Zero()
+	if all != one {
+		t.Error(all)
+	}
+	runtime.UnlockOSThread()
 }
 
 // TestMmap maps memory, and a file from beyond its first 4 GiB.
