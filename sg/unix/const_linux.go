@@ -14,10 +14,12 @@ const (
 	AT_STATX_FORCE_SYNC        = 0x2000
 	AT_SYMLINK_FOLLOW          = 0x400
 	AT_SYMLINK_NOFOLLOW        = 0x100
+	BTRFS_SUPER_MAGIC          = 0x9123683e
 	CAP_DAC_OVERRIDE           = 1
 	CAP_FSETID                 = 4
 	CAP_SETGID                 = 6
 	CAP_SETUID                 = 7
+	CAP_SYS_ADMIN              = 0x15
 	CLONE_FS                   = syscall.CLONE_FS
 	DT_DIR                     = syscall.DT_DIR
 	DT_UNKNOWN                 = syscall.DT_UNKNOWN
@@ -64,13 +66,16 @@ const (
 	EROFS                      = syscall.EROFS
 	ESPIPE                     = syscall.ESPIPE
 	ESTALE                     = syscall.ESTALE
+	ETIME                      = syscall.ETIME
 	ETIMEDOUT                  = syscall.ETIMEDOUT
 	EXDEV                      = syscall.EXDEV
+	EXT4_SUPER_MAGIC           = 0xef53
 	FALLOC_FL_COLLAPSE_RANGE   = 8
 	FALLOC_FL_INSERT_RANGE     = 0x20
 	FALLOC_FL_KEEP_SIZE        = 1
 	FALLOC_FL_PUNCH_HOLE       = 2
 	FALLOC_FL_ZERO_RANGE       = 0x10
+	FUSE_SUPER_MAGIC           = 0x65735546
 	F_DUPFD_CLOEXEC            = syscall.F_DUPFD_CLOEXEC
 	F_GETFD                    = syscall.F_GETFD
 	F_GETFL                    = syscall.F_GETFL
@@ -109,6 +114,7 @@ const (
 	MS_SILENT                  = syscall.MS_SILENT
 	MS_STRICTATIME             = syscall.MS_STRICTATIME
 	MS_SYNCHRONOUS             = syscall.MS_SYNCHRONOUS
+	OVERLAYFS_SUPER_MAGIC      = 0x794c7630
 	O_ACCMODE                  = syscall.O_ACCMODE
 	O_APPEND                   = syscall.O_APPEND
 	O_CLOEXEC                  = syscall.O_CLOEXEC
@@ -221,7 +227,9 @@ const (
 	S_ISUID                    = syscall.S_ISUID
 	S_ISVTX                    = syscall.S_ISVTX
 	S_IXGRP                    = syscall.S_IXGRP
+	TMPFS_MAGIC                = 0x1021994
 	UMOUNT_NOFOLLOW            = 8
 	W_OK                       = 2
+	XFS_SUPER_MAGIC            = 0x58465342
 	X_OK                       = 1
 )
