@@ -1,9 +1,6 @@
 package conn
 
 import (
-	"bytes"
-	"strconv"
-
 	"github.com/fusewire/fusewire/protocol"
 	"github.com/fusewire/fusewire/sg/clock"
 	"github.com/fusewire/fusewire/sg/unix"
@@ -71,7 +68,7 @@ func defaultMaxWrite(page uint32) uint32 {
 		return least
 	}
 	b, _ := readFile("/proc/sys/fs/fuse/max_pages_limit")
-	pages, _ := strconv.Atoi(string(bytes.TrimSpace(b)))
+	pages, _ := number(trim(string(b)))
 	if pages <= protocol.MaxPagesLimitDefault {
 		return least
 	}
