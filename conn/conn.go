@@ -156,8 +156,7 @@ func (c *Conn) Serve(h Handler) error {
 // end ends the connection for the reason cause, nil being an unmount. Only the
 // first call counts.
 func (c *Conn) end(cause error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	defer c.mu.hold()()
 	if c.ended.Load() {
 		return
 	}

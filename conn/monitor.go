@@ -57,8 +57,7 @@ func (c *Conn) monitor() {
 
 // canGrow reports whether promote would find a reader.
 func (c *Conn) canGrow() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	defer c.mu.hold()()
 	if len(c.parked) > 0 {
 		return true
 	}

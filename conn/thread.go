@@ -255,8 +255,7 @@ func (c *Conn) ensureReader() {
 
 // promote wakes a parked reader, or starts one if there may be another.
 func (c *Conn) promote() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	defer c.mu.hold()()
 	if c.ended.Load() || !c.inited.Load() || c.readers(nil) > 0 {
 		return
 	}

@@ -245,8 +245,7 @@ func (v *version) same(fd int, i *inode, st *unix.Statx_t) bool {
 	if sec -= st.Ctime.Sec; sec < 0 || sec < 2 && clock.Nanos(sec)*clock.Second+clock.Nanos(nsec)-clock.Nanos(st.Ctime.Nsec) < settled {
 		now.known = false
 	}
-	i.mu.Lock()
-	defer i.mu.Unlock()
+	defer i.mu.hold()()
 	same := now.known && now == *v
 	*v = now
 	return same

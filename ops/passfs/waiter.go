@@ -112,8 +112,7 @@ func (g *waitGraph) cycle(q *lockReq) bool {
 	if q.flock || !q.local {
 		return false
 	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
+	defer g.mu.hold()()
 	return g.cycleHeld(q)
 }
 
@@ -138,8 +137,7 @@ func (g *waitGraph) enter(q *lockReq) bool {
 	if q.flock {
 		return false
 	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
+	defer g.mu.hold()()
 	if e, ok := g.m[q.owner]; ok && e.q == q {
 		delete(g.m, q.owner)
 	}
@@ -185,8 +183,7 @@ const (
 
 // need asks for another round. A lockSet's mu may be held.
 func (p *poller) need(fs *FS, fresh bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	defer p.mu.hold()()
 	p.asked = true
 	p.fresh = p.fresh || fresh
 	if !p.running {
@@ -222,8 +219,7 @@ func (p *poller) run(fs *FS) {
 
 // all returns the sets, held.
 func (t *lockTable) all() []*lockSet {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+	defer t.mu.hold()()
 	sets := make([]*lockSet, 0, len(t.m))
 	for _, s := range t.m {
 		s.users++
