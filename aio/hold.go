@@ -1,6 +1,6 @@
 package aio
 
-import "time"
+import "github.com/fusewire/fusewire/sg/clock"
 
 // hold keeps op, which continues one that is under way, for more of its kind.
 func (s *Scheduler) hold(op *Op) {
@@ -61,11 +61,11 @@ func (s *Scheduler) arm() {
 		return
 	}
 	s.timing = true
-	left := time.Duration(max(s.heldBy.heldSince+s.wait-s.now(), 0))
+	left := clock.Until(s.heldBy.heldSince + s.wait)
 	if s.alarm == nil {
-		s.alarm = time.AfterFunc(left, s.expire).Reset
+		s.alarm = clock.AfterFunc(left, s.expire)
 	} else {
-		s.alarm(left)
+		s.alarm.Reset(left)
 	}
 }
 

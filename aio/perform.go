@@ -1,6 +1,6 @@
 package aio
 
-import "golang.org/x/sys/unix"
+import "github.com/fusewire/fusewire/sg/unix"
 
 // work is what is left to do when the lock has been released.
 type work struct{ start, done *Op }

@@ -3,9 +3,9 @@ package aio
 import (
 	"runtime"
 	"sync"
-	"time"
 
-	"golang.org/x/sys/unix"
+	"github.com/fusewire/fusewire/sg/clock"
+	"github.com/fusewire/fusewire/sg/unix"
 
 	"github.com/fusewire/fusewire/aio/uring"
 	"github.com/fusewire/fusewire/sg"
@@ -190,7 +190,7 @@ func (r *Ring) round() bool {
 	r.asleep = false
 	r.mu.Unlock()
 	if e != 0 && e != unix.EINTR && e != unix.EBUSY {
-		time.Sleep(time.Millisecond) // the kernel has no memory; nothing is lost
+		clock.Sleep(clock.Millisecond) // the kernel has no memory; nothing is lost
 	}
 	for {
 		c, ok := r.ring.Next()
@@ -214,7 +214,7 @@ func (r *Ring) sqe() *uring.SQE {
 			return s
 		}
 		if _, e := r.ring.Submit(); e != 0 && e != unix.EINTR {
-			time.Sleep(time.Millisecond)
+			clock.Sleep(clock.Millisecond)
 		}
 	}
 }

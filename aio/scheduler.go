@@ -3,9 +3,9 @@ package aio
 import (
 	"sync"
 	"sync/atomic"
-	"time"
 
-	"golang.org/x/sys/unix"
+	"github.com/fusewire/fusewire/sg/clock"
+	"github.com/fusewire/fusewire/sg/unix"
 )
 
 // Config is what a Scheduler is told. The zero value is a sound one.
@@ -23,7 +23,7 @@ type Config struct {
 	MaxMerge int
 	// Gather is how long an op may be kept that continues its predecessor although
 	// the back end has room, while another one of the file is there. 0 is not at all.
-	Gather time.Duration
+	Gather clock.Duration
 	// Try has reads and writes tried with RWF_NOWAIT on the submitter's thread.
 	Try bool
 }
@@ -50,7 +50,7 @@ type Scheduler struct {
 	waiters   waiters
 	heldBy    *file // has held ops for longest
 	heldLast  *file
-	alarm     func(time.Duration) bool // has expire called. Not a *time.Timer: see epoch
+	alarm     *clock.Timer // has expire called
 	timing    bool
 	running   int // units with the back end
 	ops       int // admitted, and not ended
@@ -65,7 +65,7 @@ type Scheduler struct {
 // New returns a Scheduler over backend, which is its own from now on.
 func New(backend Backend, c Config) *Scheduler {
 	s := &Scheduler{backend: backend, depth: c.Depth, maxOps: c.MaxOps, maxBytes: c.MaxBytes,
-		maxMerge: int64(c.MaxMerge), wait: int64(c.Gather), try: c.Try}
+		maxMerge: int64(c.MaxMerge), wait: int64(clock.Of(c.Gather)), try: c.Try}
 	if d := backend.Depth(); s.depth <= 0 || s.depth > d {
 		s.depth = max(d, 1)
 	}
@@ -188,9 +188,5 @@ func (s *Scheduler) dequeue(op *Op) {
 	}
 }
 
-// epoch is where the clock begins. In a variable, not in the Scheduler: a time.Time
-// in a type that reaches an interface keeps its methods, and with them time zones
-// and the formatting of floats, 50 KB of a program.
-var epoch = time.Now()
-
-func (s *Scheduler) now() int64 { return int64(time.Since(epoch)) }
+// now is a monotonic time in nanoseconds.
+func (s *Scheduler) now() int64 { return clock.Now() }

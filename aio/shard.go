@@ -2,7 +2,8 @@ package aio
 
 import (
 	"sync/atomic"
-	"time"
+
+	"github.com/fusewire/fusewire/sg/clock"
 )
 
 const shards = 64
@@ -63,7 +64,7 @@ func (h *shard) done() uint64 {
 // drain waits until nothing is being tried. Tries do not block, so this is soon;
 // they do not tell either, as that would cost each of them.
 func (h *shard) drain() {
-	for d := time.Microsecond; h.word.Load()&tryMask != 0; d = min(2*d, time.Millisecond) {
-		time.Sleep(d)
+	for d := clock.Microsecond; h.word.Load()&tryMask != 0; d = min(2*d, clock.Millisecond) {
+		clock.Sleep(d)
 	}
 }

@@ -1,6 +1,6 @@
 package aio
 
-import "golang.org/x/sys/unix"
+import "github.com/fusewire/fusewire/sg/unix"
 
 // Cancel is Engine's.
 func (s *Scheduler) Cancel(op *Op) bool {

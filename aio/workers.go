@@ -2,7 +2,8 @@ package aio
 
 import (
 	"sync"
-	"time"
+
+	"github.com/fusewire/fusewire/sg/clock"
 )
 
 // Workers is the back end of blocking system calls on a bounded number of
@@ -10,7 +11,7 @@ import (
 // time is woken first, and those that had nothing to do for a while end.
 type Workers struct {
 	max  int
-	rest time.Duration
+	rest clock.Nanos
 	do   func(*Op)
 
 	mu      sync.Mutex
@@ -21,7 +22,7 @@ type Workers struct {
 	begun   uint64
 	closed  bool
 
-	timer *time.Timer // goes off every rest while there are idle ones
+	timer *clock.Timer // goes off every rest while there are idle ones
 	armed bool
 	tick  uint64
 }
@@ -35,7 +36,7 @@ type worker struct {
 
 // restFor is how long a worker stays without work at least, and half of how long
 // it does at most.
-const restFor = 5 * time.Second
+const restFor = 5 * clock.Second
 
 // NewWorkers returns a back end of at most n threads, 1 or more.
 func NewWorkers(n int) *Workers { return newWorkers(n, restFor, Do) }
@@ -43,7 +44,7 @@ func NewWorkers(n int) *Workers { return newWorkers(n, restFor, Do) }
 // NewWorkersFunc returns one that calls do instead of Do. It sets N and Err.
 func NewWorkersFunc(n int, do func(*Op)) *Workers { return newWorkers(n, restFor, do) }
 
-func newWorkers(n int, rest time.Duration, do func(*Op)) *Workers {
+func newWorkers(n int, rest clock.Nanos, do func(*Op)) *Workers {
 	w := &Workers{max: max(n, 1), rest: rest, do: do}
 	w.gone.L = &w.mu
 	return w
@@ -98,7 +99,7 @@ func (w *Workers) take(self *worker) *Op {
 	if !w.armed {
 		w.armed = true
 		if w.timer == nil {
-			w.timer = time.AfterFunc(w.rest, w.reap)
+			w.timer = clock.AfterFunc(w.rest, w.reap)
 		} else {
 			w.timer.Reset(w.rest)
 		}

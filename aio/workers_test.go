@@ -4,6 +4,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/fusewire/fusewire/sg/clock"
 )
 
 // TestWorkers: threads are begun as they are needed, up to the limit, are reused
@@ -12,7 +14,7 @@ func TestWorkers(t *testing.T) {
 	var mu sync.Mutex
 	at, most := 0, 0
 	let := make(chan bool)
-	w := newWorkers(4, 20*time.Millisecond, func(op *Op) {
+	w := newWorkers(4, clock.Nanos(20*time.Millisecond), func(op *Op) {
 		mu.Lock()
 		at++
 		most = max(most, at)

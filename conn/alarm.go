@@ -1,6 +1,6 @@
 package conn
 
-import "time"
+import "github.com/fusewire/fusewire/sg/clock"
 
 // Whoever waits here waits on one channel, of one element, for all that may
 // happen, and then looks what has: select over several channels and sync.Cond
@@ -16,9 +16,7 @@ func ring(c chan struct{}) {
 	}
 }
 
-// newAlarm rings c in d from now. (time.NewTimer puts a chan time.Time into an
-// interface, which keeps the methods of Time, and with them time zones and the
-// formatting of floats: 50 KB of program.)
-func newAlarm(c chan struct{}, d time.Duration) *time.Timer {
-	return time.AfterFunc(d, func() { ring(c) })
+// newAlarm rings c in d from now.
+func newAlarm(c chan struct{}, d clock.Nanos) *clock.Timer {
+	return clock.AfterFunc(d, func() { ring(c) })
 }

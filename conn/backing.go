@@ -4,7 +4,7 @@ import (
 	"unsafe"
 
 	"github.com/fusewire/fusewire/protocol"
-	"golang.org/x/sys/unix"
+	"github.com/fusewire/fusewire/sg/unix"
 )
 
 // This file uses unsafe, to pass the address of a struct to ioctl(2). The

@@ -2,11 +2,11 @@ package conn
 
 import (
 	"sync/atomic"
-	"time"
 
 	"github.com/fusewire/fusewire/protocol"
 	"github.com/fusewire/fusewire/sg"
-	"golang.org/x/sys/unix"
+	"github.com/fusewire/fusewire/sg/clock"
+	"github.com/fusewire/fusewire/sg/unix"
 )
 
 // Conn is one connection to the kernel, from INIT to unmount. Its methods may be
@@ -134,7 +134,7 @@ func (c *Conn) Serve(h Handler) error {
 	// waits of theirs (for locks) end.
 	c.interruptAll()
 	c.exit()
-	timer := newAlarm(c.drained, c.opt.DrainTimeout)
+	timer := newAlarm(c.drained, clock.Of(c.opt.DrainTimeout))
 	<-c.drained
 	timer.Stop()
 	c.mu.Lock()
@@ -157,8 +157,7 @@ func (c *Conn) Serve(h Handler) error {
 // end ends the connection for the reason cause, nil being an unmount. Only the
 // first call counts.
 func (c *Conn) end(cause error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	defer c.mu.hold()()
 	if c.ended.Load() {
 		return
 	}
@@ -219,13 +218,8 @@ func (c *Conn) done() {
 	}
 }
 
-// epoch is where clocks begin. In a variable, not in Conn: a time.Time in a type
-// that reaches an interface keeps its String method, and with that time zones
-// and the formatting of floats, 50 KB of program.
-var epoch = time.Now()
-
 // now is a monotonic time in nanoseconds.
-func (c *Conn) now() int64 { return int64(time.Since(epoch)) }
+func (c *Conn) now() int64 { return clock.Now() }
 
 func (c *Conn) log(s string) {
 	if c.opt.Log != nil {

@@ -1,6 +1,6 @@
 package conn
 
-import "golang.org/x/sys/unix"
+import "github.com/fusewire/fusewire/sg/unix"
 
 // A file system that serves a directory must not find its own mount inside it:
 // the first who walks there makes the server wait for itself. Two looks are

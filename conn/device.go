@@ -1,9 +1,10 @@
 package conn
 
 import (
+	"syscall"
 	"unsafe"
 
-	"golang.org/x/sys/unix"
+	"github.com/fusewire/fusewire/sg/unix"
 )
 
 // Device is one end of a FUSE channel: /dev/fuse, or anything that keeps message
@@ -66,7 +67,7 @@ func NewFuseDevice(fd int) (*FuseDevice, error) {
 // thread that waits in the kernel unannounced would hold up garbage collection,
 // but not through the netpoller, which costs a third of the throughput.
 func (d *FuseDevice) ReadRequest(b []byte) (int, error) {
-	n, _, e := unix.Syscall(unix.SYS_READ, uintptr(d.fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)))
+	n, _, e := syscall.Syscall(unix.SYS_READ, uintptr(d.fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)))
 	if e != 0 {
 		return 0, e
 	}
@@ -91,7 +92,7 @@ func (d *FuseDevice) WriteReply(iov []unix.Iovec) (int, error) {
 		return d.WriteNotify(iov)
 	}
 	for {
-		n, _, e := unix.RawSyscall(unix.SYS_WRITEV, uintptr(d.fd), uintptr(unsafe.Pointer(unsafe.SliceData(iov))), uintptr(len(iov)))
+		n, _, e := syscall.RawSyscall(unix.SYS_WRITEV, uintptr(d.fd), uintptr(unsafe.Pointer(unsafe.SliceData(iov))), uintptr(len(iov)))
 		switch e {
 		case 0:
 			return int(n), nil
@@ -105,7 +106,7 @@ func (d *FuseDevice) WriteReply(iov []unix.Iovec) (int, error) {
 // WriteNotify is one writev(2) that may block.
 func (d *FuseDevice) WriteNotify(iov []unix.Iovec) (int, error) {
 	for {
-		n, _, e := unix.Syscall(unix.SYS_WRITEV, uintptr(d.fd), uintptr(unsafe.Pointer(unsafe.SliceData(iov))), uintptr(len(iov)))
+		n, _, e := syscall.Syscall(unix.SYS_WRITEV, uintptr(d.fd), uintptr(unsafe.Pointer(unsafe.SliceData(iov))), uintptr(len(iov)))
 		switch {
 		case e == 0:
 			return int(n), nil
@@ -143,7 +144,7 @@ func (d *FuseDevice) Close() error {
 }
 
 func (d *FuseDevice) ioctl(req uint, arg unsafe.Pointer) (int, error) {
-	n, _, e := unix.Syscall(unix.SYS_IOCTL, uintptr(d.fd), uintptr(req), uintptr(arg))
+	n, _, e := syscall.Syscall(unix.SYS_IOCTL, uintptr(d.fd), uintptr(req), uintptr(arg))
 	if e != 0 {
 		return 0, e
 	}

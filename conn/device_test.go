@@ -4,6 +4,7 @@ import (
 	"errors"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"github.com/fusewire/fusewire/protocol"
@@ -46,16 +47,16 @@ func (d *script) ReadRequest(b []byte) (int, error) {
 	return 0, d.last
 }
 
-func (d *script) WriteReply([]unix.Iovec) (int, error) {
+func (d *script) WriteReply([]syscall.Iovec) (int, error) {
 	d.mu.Lock()
 	d.replies++
 	d.mu.Unlock()
 	return 0, nil
 }
-func (d *script) WriteNotify(v []unix.Iovec) (int, error) { return d.WriteReply(v) }
-func (d *script) WaitRequest(int) bool                    { d.mu.Lock(); d.waits++; d.mu.Unlock(); return true }
-func (d *script) Wake()                                   {}
-func (d *script) Close() error                            { d.closed.Add(1); return nil }
+func (d *script) WriteNotify(v []syscall.Iovec) (int, error) { return d.WriteReply(v) }
+func (d *script) WaitRequest(int) bool                       { d.mu.Lock(); d.waits++; d.mu.Unlock(); return true }
+func (d *script) Wake()                                      {}
+func (d *script) Close() error                               { d.closed.Add(1); return nil }
 
 // TestReadErrors checks what each result of read(2) does to a connection.
 func TestReadErrors(t *testing.T) {

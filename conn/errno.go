@@ -1,6 +1,6 @@
 package conn
 
-import "golang.org/x/sys/unix"
+import "github.com/fusewire/fusewire/sg/unix"
 
 // Errno returns the unix.Errno that err is or wraps, 0 without one: what
 // errors.As finds, without the reflection behind it, which costs 30 KB of a

@@ -1,6 +1,6 @@
 package conn
 
-import "golang.org/x/sys/unix"
+import "github.com/fusewire/fusewire/sg/unix"
 
 // Error is the one error of this package: what was tried, on what, and the
 // errno it ended with. errors.Is works with a unix.Errno and with

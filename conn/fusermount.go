@@ -5,7 +5,7 @@ import (
 	"strings"
 	"syscall"
 
-	"golang.org/x/sys/unix"
+	"github.com/fusewire/fusewire/sg/unix"
 )
 
 // fusermount3 mounts for those who may not: set-uid root, it opens /dev/fuse as

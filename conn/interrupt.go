@@ -4,7 +4,7 @@ import (
 	"sync/atomic"
 
 	"github.com/fusewire/fusewire/protocol"
-	"golang.org/x/sys/unix"
+	"github.com/fusewire/fusewire/sg/unix"
 )
 
 // Interrupted reports whether the caller got a signal, or the connection ended.
@@ -76,8 +76,7 @@ type earlyInterrupts struct {
 // expire forgets what is older than earlyTTL. The monitor calls it too: while
 // there is an entry every request has to look for itself in the table.
 func (e *earlyInterrupts) expire(now int64) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
+	defer e.mu.hold()()
 	n := int(e.n.Load())
 	for i := 0; i < n; {
 		if now-e.at[i] <= earlyTTL {
@@ -94,8 +93,7 @@ func (e *earlyInterrupts) expire(now int64) {
 // earlyTTL.
 func (e *earlyInterrupts) add(id uint64, now int64) bool {
 	e.expire(now)
-	e.mu.Lock()
-	defer e.mu.Unlock()
+	defer e.mu.hold()()
 	n := int(e.n.Load())
 	for i := range n {
 		if e.id[i] == id {
@@ -112,8 +110,7 @@ func (e *earlyInterrupts) add(id uint64, now int64) bool {
 
 // take forgets id and reports whether it was there.
 func (e *earlyInterrupts) take(id uint64) bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
+	defer e.mu.hold()()
 	n := int(e.n.Load())
 	for i := range n {
 		if e.id[i] == id {

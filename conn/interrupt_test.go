@@ -1,6 +1,7 @@
 package conn
 
 import (
+	"syscall"
 	"testing"
 	"time"
 
@@ -204,7 +205,7 @@ type channel struct {
 	has func(unique uint64) bool
 }
 
-func (d *channel) WriteReply(iov []unix.Iovec) (int, error) {
+func (d *channel) WriteReply(iov []syscall.Iovec) (int, error) {
 	var h protocol.OutHeader
 	copy(protocol.BytesOf(&h), flatten(iov)) // on a 32-bit machine it may lie anywhere
 	if h.Error == -int32(unix.EAGAIN) && !d.has(h.Unique) {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 	"unsafe"
@@ -82,7 +83,7 @@ func TestTap(t *testing.T) {
 	tail := []byte("-vector")
 	s := serving(t, &funcs{serve: func(r *Request) {
 		if r.Op() == protocol.OpReadlink {
-			iov := make([]unix.Iovec, 1)
+			iov := make([]syscall.Iovec, 1)
 			iov[0].Base = &tail[0]
 			iov[0].SetLen(len(tail))
 			_ = r.ReplyVec(copy(r.Out(), "pang"), iov, len(tail))

@@ -1,9 +1,9 @@
 package conn
 
-import "time"
+import "github.com/fusewire/fusewire/sg/clock"
 
 const (
-	monTick  = 4 * time.Millisecond
+	monTick  = 4 * clock.Millisecond
 	monQuiet = 10 // ticks without a request after which the monitor parks
 )
 
@@ -57,8 +57,7 @@ func (c *Conn) monitor() {
 
 // canGrow reports whether promote would find a reader.
 func (c *Conn) canGrow() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	defer c.mu.hold()()
 	if len(c.parked) > 0 {
 		return true
 	}

@@ -4,7 +4,7 @@ import (
 	"strconv"
 	"strings"
 
-	"golang.org/x/sys/unix"
+	"github.com/fusewire/fusewire/sg/unix"
 )
 
 // mountInfo is one line of /proc/self/mountinfo (proc_pid_mountinfo(5)), the

@@ -15,3 +15,10 @@ func (m *mutex) Lock() { m.m.Lock() }
 
 //go:noinline
 func (m *mutex) Unlock() { m.m.Unlock() }
+
+// hold locks m and returns what unlocks it, for defer m.hold()(). The usual
+// defer m.Unlock() would be a function of 160 bytes each time.
+func (m *mutex) hold() func() {
+	m.Lock()
+	return m.Unlock
+}

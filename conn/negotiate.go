@@ -4,7 +4,7 @@ import (
 	"strconv"
 
 	"github.com/fusewire/fusewire/protocol"
-	"golang.org/x/sys/unix"
+	"github.com/fusewire/fusewire/sg/unix"
 )
 
 // minMinor is the oldest protocol spoken here: 7.12, Linux 2.6.31. From there on

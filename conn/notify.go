@@ -2,7 +2,7 @@ package conn
 
 import (
 	"github.com/fusewire/fusewire/protocol"
-	"golang.org/x/sys/unix"
+	"github.com/fusewire/fusewire/sg/unix"
 )
 
 // Notifications: messages to the kernel that answer no request. Each blocks

@@ -1,12 +1,9 @@
 package conn
 
 import (
-	"bytes"
-	"strconv"
-	"time"
-
 	"github.com/fusewire/fusewire/protocol"
-	"golang.org/x/sys/unix"
+	"github.com/fusewire/fusewire/sg/clock"
+	"github.com/fusewire/fusewire/sg/unix"
 )
 
 // DefaultWant are the INIT flags that suit every file system: they change how
@@ -51,7 +48,7 @@ type Options struct {
 
 	// DrainTimeout is how long Serve waits, after the end of the mount, for
 	// handlers that still run; default 10 s.
-	DrainTimeout time.Duration
+	DrainTimeout clock.Duration
 
 	Trace Tap          // sees every message; nil costs nothing
 	Log   func(string) // told of what should not happen, one line each (a panic: with its stack); may be nil
@@ -73,7 +70,7 @@ func defaultMaxWrite(page uint32) uint32 {
 		return least
 	}
 	b, _ := readFile("/proc/sys/fs/fuse/max_pages_limit")
-	pages, _ := strconv.Atoi(string(bytes.TrimSpace(b)))
+	pages, _ := number(trim(string(b)))
 	if pages <= protocol.MaxPagesLimitDefault {
 		return least
 	}
@@ -125,8 +122,8 @@ func (o *Options) withDefaults() Options {
 			r.Slots += min(readPossibleCPUs()*r.RingDepth, int(defaultSlots))
 		}
 	}
-	if r.DrainTimeout <= 0 {
-		r.DrainTimeout = 10 * time.Second
+	if clock.Of(r.DrainTimeout) <= 0 {
+		r.DrainTimeout = 10 * clock.Second
 	}
 	return r
 }

@@ -1,9 +1,10 @@
 package conn
 
 import (
+	"syscall"
 	"unsafe"
 
-	"golang.org/x/sys/unix"
+	"github.com/fusewire/fusewire/sg/unix"
 )
 
 // receiveFD takes one descriptor off the socket; -1 when the other end closed it
@@ -32,7 +33,7 @@ func receiveFD(sock int) (int, error) {
 		msg = unix.Msghdr{Iov: &iov, Control: (*byte)(unsafe.Pointer(&oob))}
 		msg.SetIovlen(1)
 		msg.SetControllen(int(unsafe.Sizeof(oob)))
-		n, _, errno := unix.Syscall(unix.SYS_RECVMSG, uintptr(sock), uintptr(unsafe.Pointer(&msg)), unix.MSG_CMSG_CLOEXEC)
+		n, _, errno := syscall.Syscall(unix.SYS_RECVMSG, uintptr(sock), uintptr(unsafe.Pointer(&msg)), unix.MSG_CMSG_CLOEXEC)
 		switch {
 		case errno == unix.EINTR:
 			continue

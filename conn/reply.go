@@ -4,7 +4,7 @@ import (
 	"strconv"
 
 	"github.com/fusewire/fusewire/protocol"
-	"golang.org/x/sys/unix"
+	"github.com/fusewire/fusewire/sg/unix"
 )
 
 // Reply answers with the first fixed bytes of Out and the first data bytes of

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -35,7 +36,7 @@ func TestReply(t *testing.T) {
 			_ = r.Reply(8, n)
 		case 3:
 			a, b := []byte("one "), []byte("two")
-			iov := make([]unix.Iovec, 2)
+			iov := make([]syscall.Iovec, 2)
 			iov[0].Base, iov[1].Base = &a[0], &b[0]
 			iov[0].SetLen(len(a))
 			iov[1].SetLen(len(b))

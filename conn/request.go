@@ -5,7 +5,7 @@ import (
 
 	"github.com/fusewire/fusewire/protocol"
 	"github.com/fusewire/fusewire/sg"
-	"golang.org/x/sys/unix"
+	"github.com/fusewire/fusewire/sg/unix"
 )
 
 // Request is one request in its slot. The handler it is given to answers it with

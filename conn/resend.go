@@ -46,8 +46,7 @@ func (c *Conn) resend(h *protocol.InHeader, dev Device) bool {
 // resent reports whether the request was resent since it had been seen times,
 // and seals it if not.
 func (r *Request) resent(seen uint32) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	defer r.mu.hold()()
 	if r.resends.Load() != seen {
 		return true
 	}

@@ -5,7 +5,7 @@ import (
 	"strconv"
 
 	"github.com/fusewire/fusewire/protocol"
-	"golang.org/x/sys/unix"
+	"github.com/fusewire/fusewire/sg/unix"
 )
 
 // serve deals with the message of n bytes in r's slot.

@@ -3,7 +3,7 @@ package conn
 import (
 	"github.com/fusewire/fusewire/protocol"
 	"github.com/fusewire/fusewire/sg"
-	"golang.org/x/sys/unix"
+	"github.com/fusewire/fusewire/sg/unix"
 )
 
 // A slot:

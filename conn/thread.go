@@ -4,9 +4,9 @@ import (
 	"runtime"
 	"slices"
 	"sync/atomic"
-	"time"
 
-	"golang.org/x/sys/unix"
+	"github.com/fusewire/fusewire/sg/clock"
+	"github.com/fusewire/fusewire/sg/unix"
 )
 
 // Thread is a reader: an OS thread that reads requests and serves them.
@@ -43,7 +43,7 @@ const (
 )
 
 // parkFor is how long a surplus reader is kept.
-const parkFor = 10 * time.Second
+const parkFor = 10 * clock.Second
 
 // Retire ends this OS thread after the request it serves, and starts another in
 // its place: for a handler that could not restore the thread's credentials. To
@@ -216,7 +216,7 @@ func (t *Thread) read(r *Request) int {
 				c.end(&Error{Op: "read", Err: err, Detail: "the device is not mounted"})
 				return -1
 			}
-			time.Sleep(20 * time.Millisecond)
+			clock.Sleep(20 * clock.Millisecond)
 		case unix.ENOMEM, unix.EFAULT:
 			// The kernel failed that request (EIO) and is fine otherwise.
 			c.count.readErrors.Add(1)
@@ -224,7 +224,7 @@ func (t *Thread) read(r *Request) int {
 				c.end(&Error{Op: "read", Err: err, Detail: "again and again"})
 				return -1
 			}
-			time.Sleep(min(time.Duration(fails), 50) * time.Millisecond)
+			clock.Sleep(min(clock.Nanos(fails), 50) * clock.Millisecond)
 		default:
 			c.end(&Error{Op: "read", Err: err})
 			return -1
@@ -255,8 +255,7 @@ func (c *Conn) ensureReader() {
 
 // promote wakes a parked reader, or starts one if there may be another.
 func (c *Conn) promote() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	defer c.mu.hold()()
 	if c.ended.Load() || !c.inited.Load() || c.readers(nil) > 0 {
 		return
 	}

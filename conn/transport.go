@@ -2,7 +2,7 @@ package conn
 
 import (
 	"github.com/fusewire/fusewire/protocol"
-	"golang.org/x/sys/unix"
+	"github.com/fusewire/fusewire/sg/unix"
 )
 
 // Transport is how requests come and answers go.

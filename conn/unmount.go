@@ -3,7 +3,7 @@ package conn
 import (
 	"strconv"
 
-	"golang.org/x/sys/unix"
+	"github.com/fusewire/fusewire/sg/unix"
 )
 
 // Unmount takes the mount down. EBUSY: files are open on it, a process stands in

@@ -5,7 +5,7 @@ import (
 
 	"github.com/fusewire/fusewire/aio/uring"
 	"github.com/fusewire/fusewire/protocol"
-	"golang.org/x/sys/unix"
+	"github.com/fusewire/fusewire/sg/unix"
 )
 
 // FUSE over io_uring (fs/fuse/dev_uring.c, 7.42). Each possible CPU has a queue

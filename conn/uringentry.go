@@ -3,7 +3,7 @@ package conn
 import (
 	"github.com/fusewire/fusewire/aio/uring"
 	"github.com/fusewire/fusewire/protocol"
-	"golang.org/x/sys/unix"
+	"github.com/fusewire/fusewire/sg/unix"
 )
 
 // An entry is a slot (slot.go) for good:

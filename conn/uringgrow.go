@@ -1,6 +1,6 @@
 package conn
 
-import "golang.org/x/sys/unix"
+import "github.com/fusewire/fusewire/sg/unix"
 
 // What is detached keeps its entry, and may wait for a request that is still to
 // come, as a lock does for its release. So a queue has as many entries besides as

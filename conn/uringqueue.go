@@ -6,7 +6,7 @@ import (
 	"github.com/fusewire/fusewire/aio/uring"
 	"github.com/fusewire/fusewire/protocol"
 	"github.com/fusewire/fusewire/sg"
-	"golang.org/x/sys/unix"
+	"github.com/fusewire/fusewire/sg/unix"
 )
 
 // queue is the kernel's queue of one CPU and the ring that serves it. All but

@@ -3,7 +3,7 @@ package conn
 import (
 	"unsafe"
 
-	"golang.org/x/sys/unix"
+	"github.com/fusewire/fusewire/sg/unix"
 )
 
 // This file uses unsafe to see an iovec as a slice. Base and Len come from one

@@ -4,7 +4,7 @@ import (
 	"github.com/fusewire/fusewire/aio/uring"
 	"github.com/fusewire/fusewire/protocol"
 	"github.com/fusewire/fusewire/sg"
-	"golang.org/x/sys/unix"
+	"github.com/fusewire/fusewire/sg/unix"
 )
 
 // Zero copy (7.46, fs/fuse/dev_uring.c). A queue that was made for it has a pool of

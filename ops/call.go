@@ -4,7 +4,7 @@ import (
 	"math"
 
 	"github.com/fusewire/fusewire/protocol"
-	"golang.org/x/sys/unix"
+	"github.com/fusewire/fusewire/sg/unix"
 )
 
 // serve calls r's handler. One function with a case an opcode: with a closure an

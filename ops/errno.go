@@ -2,7 +2,7 @@ package ops
 
 import (
 	"github.com/fusewire/fusewire/conn"
-	"golang.org/x/sys/unix"
+	"github.com/fusewire/fusewire/sg/unix"
 )
 
 // Later is returned by a handler that will call Request.Finish itself, once,

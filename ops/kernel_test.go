@@ -3,6 +3,7 @@ package ops
 import (
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -35,7 +36,7 @@ type device struct {
 	tries atomic.Int32
 }
 
-func (d *device) WriteReply(iov []unix.Iovec) (int, error) {
+func (d *device) WriteReply(iov []syscall.Iovec) (int, error) {
 	if d.lose.Load() {
 		d.tries.Add(1)
 		return 0, unix.ENOENT

@@ -2,7 +2,7 @@ package ops
 
 import (
 	"github.com/fusewire/fusewire/protocol"
-	"golang.org/x/sys/unix"
+	"github.com/fusewire/fusewire/sg/unix"
 )
 
 // send answers with what the handler left in Out and Payload, once. r is the

@@ -5,7 +5,7 @@ import (
 
 	"github.com/fusewire/fusewire/conn"
 	"github.com/fusewire/fusewire/protocol"
-	"golang.org/x/sys/unix"
+	"github.com/fusewire/fusewire/sg/unix"
 )
 
 // Request is one request on its way through a file system. It is valid until

@@ -3,7 +3,7 @@ package ops
 import (
 	"github.com/fusewire/fusewire/conn"
 	"github.com/fusewire/fusewire/protocol"
-	"golang.org/x/sys/unix"
+	"github.com/fusewire/fusewire/sg/unix"
 )
 
 // Table calls the file system's handlers. It is a conn.Handler.

@@ -3,10 +3,10 @@ package ops
 import (
 	"io"
 	"sync"
-	"time"
 
 	"github.com/fusewire/fusewire/protocol"
-	"golang.org/x/sys/unix"
+	"github.com/fusewire/fusewire/sg/clock"
+	"github.com/fusewire/fusewire/sg/unix"
 )
 
 // Node is a file of a Tree. What else it can do is said by the interfaces it
@@ -56,8 +56,8 @@ type Setter interface {
 // Errno; io.EOF of a ReaderAt is the end of the file.
 type Tree struct {
 	// Valid is how long the kernel may keep names and attributes without
-	// asking; 0: it always asks. Set before serving.
-	Valid time.Duration
+	// asking; 0 or nil: it always asks. Set before serving.
+	Valid clock.Duration
 
 	nodes Nodes[treeNode]
 	dirs  Nodes[treeDir] // fh of open directories
@@ -111,7 +111,8 @@ func (t *Tree) attr(nodeid uint64, n Node, a *protocol.Attr, valid *uint64, nsec
 		a.Ino = nodeid
 	}
 	a.Nlink = max(a.Nlink, 1)
-	*valid, *nsec = uint64(t.Valid/time.Second), uint32(t.Valid%time.Second)
+	v := clock.Of(t.Valid)
+	*valid, *nsec = uint64(v/clock.Second), uint32(v%clock.Second)
 	return nil
 }
 

@@ -3,7 +3,7 @@ package ops
 import (
 	"math"
 
-	"golang.org/x/sys/unix"
+	"github.com/fusewire/fusewire/sg/unix"
 )
 
 // What Tree lets through to Nodes. The kernel sends nothing else; who is behind

@@ -2,7 +2,7 @@ package ops
 
 import (
 	"github.com/fusewire/fusewire/protocol"
-	"golang.org/x/sys/unix"
+	"github.com/fusewire/fusewire/sg/unix"
 )
 
 // The part of Tree that lists and changes directories.

@@ -1,6 +1,6 @@
 package sg
 
-import "golang.org/x/sys/unix"
+import "github.com/fusewire/fusewire/sg/unix"
 
 // Align splits the n bytes from offset off on at the boundaries of blocks: head
 // ends at the first boundary, body is whole blocks, tail is less than one. A

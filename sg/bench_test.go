@@ -2,6 +2,7 @@ package sg
 
 import (
 	"strconv"
+	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -14,7 +15,7 @@ func BenchmarkVecBuild(b *testing.B) {
 	for _, segs := range []int{1, 2, 16, 256} {
 		b.Run(strconv.Itoa(segs), func(b *testing.B) {
 			var v, head, body, tail Vec
-			var iov [256]unix.Iovec
+			var iov [256]syscall.Iovec
 			size := len(mem) / segs
 			b.ReportAllocs()
 			for b.Loop() {

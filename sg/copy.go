@@ -3,7 +3,7 @@ package sg
 import (
 	"sync/atomic"
 
-	"golang.org/x/sys/unix"
+	"github.com/fusewire/fusewire/sg/unix"
 )
 
 var copied atomic.Uint64

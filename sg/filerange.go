@@ -1,6 +1,6 @@
 package sg
 
-import "golang.org/x/sys/unix"
+import "github.com/fusewire/fusewire/sg/unix"
 
 // moveRange moves bytes between fd and the file range s, in the kernel if it
 // can, else through bounce. 0 bytes without an error: whoever gives has ended.

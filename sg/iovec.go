@@ -1,6 +1,6 @@
 package sg
 
-import "golang.org/x/sys/unix"
+import "github.com/fusewire/fusewire/sg/unix"
 
 // MaxIovecs is how many segments one system call takes: the kernel's IOV_MAX.
 const MaxIovecs = 1024

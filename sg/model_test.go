@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -238,7 +239,7 @@ func (w *world) check(v *Vec, o []place) {
 			at++
 		}
 	}
-	var iov [5]unix.Iovec
+	var iov [5]syscall.Iovec
 	for first := 0; first < len(segs); {
 		n := v.Iovecs(iov[:], first)
 		for k := range n {

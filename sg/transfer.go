@@ -1,6 +1,6 @@
 package sg
 
-import "golang.org/x/sys/unix"
+import "github.com/fusewire/fusewire/sg/unix"
 
 // way is the direction and kind of a transfer.
 type way uint8

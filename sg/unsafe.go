@@ -1,9 +1,10 @@
 package sg
 
 import (
+	"syscall"
 	"unsafe"
 
-	"golang.org/x/sys/unix"
+	"github.com/fusewire/fusewire/sg/unix"
 )
 
 // This is the only file of the package that uses unsafe. Soundness:
@@ -46,11 +47,11 @@ func vectored(w way, fd int, iov []unix.Iovec, off int64, flags int) (int, unix.
 		var e unix.Errno
 		switch w {
 		case pread, pwrite:
-			n, _, e = unix.Syscall6(positioned(w, flags), uintptr(fd), uintptr(unsafe.Pointer(&iov[0])), uintptr(len(iov)), low, high, uintptr(flags))
+			n, _, e = syscall.Syscall6(positioned(w, flags), uintptr(fd), uintptr(unsafe.Pointer(&iov[0])), uintptr(len(iov)), low, high, uintptr(flags))
 		case read:
-			n, _, e = unix.Syscall(unix.SYS_READV, uintptr(fd), uintptr(unsafe.Pointer(&iov[0])), uintptr(len(iov)))
+			n, _, e = syscall.Syscall(unix.SYS_READV, uintptr(fd), uintptr(unsafe.Pointer(&iov[0])), uintptr(len(iov)))
 		case write:
-			n, _, e = unix.Syscall(unix.SYS_WRITEV, uintptr(fd), uintptr(unsafe.Pointer(&iov[0])), uintptr(len(iov)))
+			n, _, e = syscall.Syscall(unix.SYS_WRITEV, uintptr(fd), uintptr(unsafe.Pointer(&iov[0])), uintptr(len(iov)))
 		}
 		if e == 0 {
 			return int(n), 0

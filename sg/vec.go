@@ -1,6 +1,6 @@
 package sg
 
-import "golang.org/x/sys/unix"
+import "github.com/fusewire/fusewire/sg/unix"
 
 // ErrTooLong is the error of a vector whose length an int cannot hold.
 const ErrTooLong = unix.EOVERFLOW

@@ -2,6 +2,7 @@ package sg
 
 import (
 	"math"
+	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -163,7 +164,7 @@ func TestVecAllocs(t *testing.T) {
 				t.Fatal(n, err)
 			}
 			_, _ = b.CopyFrom(mem[:100])
-			var iov [8]unix.Iovec
+			var iov [8]syscall.Iovec
 			for i := 0; i < len(a.Segs()); i += len(iov) {
 				a.Iovecs(iov[:], i)
 			}

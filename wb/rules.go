@@ -1,6 +1,6 @@
 package wb
 
-import "golang.org/x/sys/unix"
+import "github.com/fusewire/fusewire/sg/unix"
 
 // OpenFlags returns the flags to open the back-end file with, for a caller who
 // opened or created it with flags:

@@ -1,9 +1,10 @@
 package uring
 
 import (
+	"syscall"
 	"unsafe"
 
-	"golang.org/x/sys/unix"
+	"github.com/fusewire/fusewire/sg/unix"
 )
 
 // The three system calls. Soundness: a pointer is turned into a uintptr in the
@@ -20,7 +21,7 @@ func errno(err error) unix.Errno {
 }
 
 func sysSetup(entries uint32, p *params) (int, unix.Errno) {
-	fd, _, e := unix.RawSyscall(unix.SYS_IO_URING_SETUP, uintptr(entries), uintptr(unsafe.Pointer(p)), 0)
+	fd, _, e := syscall.RawSyscall(unix.SYS_IO_URING_SETUP, uintptr(entries), uintptr(unsafe.Pointer(p)), 0)
 	return int(fd), e
 }
 
@@ -32,7 +33,7 @@ func (r *Ring) sysEnter(submit, wait uint32, flags uint32, arg *eventsArg) (int,
 		flags |= enterExtArg
 		size = unsafe.Sizeof(*arg)
 	}
-	n, _, e := unix.Syscall6(unix.SYS_IO_URING_ENTER, uintptr(r.enterFD), uintptr(submit), uintptr(wait),
+	n, _, e := syscall.Syscall6(unix.SYS_IO_URING_ENTER, uintptr(r.enterFD), uintptr(submit), uintptr(wait),
 		uintptr(flags|r.enterOr), uintptr(unsafe.Pointer(arg)), size)
 	if e != 0 {
 		return 0, e
@@ -41,7 +42,7 @@ func (r *Ring) sysEnter(submit, wait uint32, flags uint32, arg *eventsArg) (int,
 }
 
 func (r *Ring) sysRegister(op uintptr, arg unsafe.Pointer, n int) (int, unix.Errno) {
-	res, _, e := unix.Syscall6(unix.SYS_IO_URING_REGISTER, uintptr(r.fd), op, uintptr(arg), uintptr(n), 0, 0)
+	res, _, e := syscall.Syscall6(unix.SYS_IO_URING_REGISTER, uintptr(r.fd), op, uintptr(arg), uintptr(n), 0, 0)
 	return int(res), e
 }
 

@@ -3,7 +3,7 @@ package uring
 import (
 	"sync/atomic"
 
-	"golang.org/x/sys/unix"
+	"github.com/fusewire/fusewire/sg/unix"
 )
 
 // CQE is a completion queue entry, as struct io_uring_cqe.

@@ -3,7 +3,7 @@ package uring
 import (
 	"sync/atomic"
 
-	"golang.org/x/sys/unix"
+	"github.com/fusewire/fusewire/sg/unix"
 )
 
 // publish lets the kernel see the entries handed out, and says how many it has

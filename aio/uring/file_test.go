@@ -2,6 +2,7 @@ package uring
 
 import (
 	"bytes"
+	"syscall"
 	"testing"
 	"unsafe"
 
@@ -47,7 +48,7 @@ func TestFile(t *testing.T) {
 		if n := result(t, r, 2); n != 9 || string(b[:9]) != "1abc56789" {
 			t.Errorf("%s: read %d: %q", dir, n, b[:9])
 		}
-		v := make([]unix.Iovec, 2)
+		v := make([]syscall.Iovec, 2)
 		copy(b, "XY")
 		copy(b[100:], "Z")
 		v[0].Base, v[1].Base = &b[0], &b[100]
@@ -94,7 +95,7 @@ func TestFixed(t *testing.T) {
 		r := modern(t, 8)
 		fd := temp(t, dir, "0123456789")
 		b := page(t, 2*4096)
-		v := make([]unix.Iovec, 2)
+		v := make([]syscall.Iovec, 2)
 		v[0].Base, v[1].Base = &b[0], &b[4096]
 		v[0].SetLen(4096)
 		v[1].SetLen(4096)
@@ -145,7 +146,7 @@ func TestFixed(t *testing.T) {
 		if c := fixed(OpReadFixed, 1, 3, 0, 10, 0, 7); c.Res != -int32(unix.EBADF) {
 			t.Errorf("%s: a file that was taken out: %+v", dir, c)
 		}
-		if err := r.UpdateBuffers(3, make([]unix.Iovec, 1)); err != nil {
+		if err := r.UpdateBuffers(3, make([]syscall.Iovec, 1)); err != nil {
 			t.Fatal(err)
 		}
 		if c := fixed(OpReadFixed, 0, 3, 0, 10, 0, 8); c.Res != -int32(unix.EFAULT) {

@@ -3,7 +3,7 @@ package uring
 import (
 	"unsafe"
 
-	"golang.org/x/sys/unix"
+	"github.com/fusewire/fusewire/sg/unix"
 )
 
 // register makes an *Error of what the kernel says.

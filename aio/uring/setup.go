@@ -1,6 +1,6 @@
 package uring
 
-import "golang.org/x/sys/unix"
+import "github.com/fusewire/fusewire/sg/unix"
 
 // Options of a ring. The zero value is a plain one.
 type Options struct {

@@ -3,7 +3,7 @@ package uring
 import (
 	"unsafe"
 
-	"golang.org/x/sys/unix"
+	"github.com/fusewire/fusewire/sg/unix"
 )
 
 // This file and call.go are the package's only ones with unsafe expressions

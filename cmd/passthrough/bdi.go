@@ -3,7 +3,7 @@ package main
 import (
 	"strconv"
 
-	"golang.org/x/sys/unix"
+	"github.com/fusewire/fusewire/sg/unix"
 )
 
 // What the kernel lets root set for a mount, in /sys/class/bdi/MAJOR:MINOR: how much

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"syscall"
 
-	"golang.org/x/sys/unix"
+	"github.com/fusewire/fusewire/sg/unix"
 )
 
 // A Go program cannot fork: to go into the background it starts itself again,

@@ -5,7 +5,7 @@ package main
 import (
 	_ "unsafe" // for go:linkname
 
-	"golang.org/x/sys/unix"
+	"github.com/fusewire/fusewire/sg/unix"
 )
 
 // Signals, taken from where package os/signal takes them: the runtime. With

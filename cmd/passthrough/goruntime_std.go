@@ -7,7 +7,7 @@ import (
 	"os/signal"
 	"runtime/debug"
 
-	"golang.org/x/sys/unix"
+	"github.com/fusewire/fusewire/sg/unix"
 )
 
 func setGCPercent(n int32) { debug.SetGCPercent(int(n)) }

@@ -4,7 +4,7 @@ import (
 	"runtime"
 	"syscall"
 
-	"golang.org/x/sys/unix"
+	"github.com/fusewire/fusewire/sg/unix"
 )
 
 // The main goroutine stays on the process's first thread, which serves nothing:

@@ -2,11 +2,11 @@ package main
 
 import (
 	"strings"
-	"time"
 
 	"github.com/fusewire/fusewire/conn"
 	"github.com/fusewire/fusewire/ops/passfs"
-	"golang.org/x/sys/unix"
+	"github.com/fusewire/fusewire/sg/clock"
+	"github.com/fusewire/fusewire/sg/unix"
 )
 
 // version is printed by --version.
@@ -460,14 +460,14 @@ func (o *options) number(name, val string, bad func(string) error) error {
 
 // seconds reads a decimal number such as 1, 0.5 or .25. strconv.ParseFloat would
 // be 30 KB of program.
-func seconds(s string) (time.Duration, bool) {
+func seconds(s string) (clock.Nanos, bool) {
 	whole, frac, _ := cut(s, '.')
 	if whole+frac == "" || len(frac) > 9 {
 		return 0, false
 	}
 	n, ok1 := decimal("0" + whole)
 	f, ok2 := decimal((frac + "000000000")[:9])
-	return time.Duration(n)*time.Second + time.Duration(f), ok1 && ok2
+	return clock.Nanos(n)*clock.Second + clock.Nanos(f), ok1 && ok2
 }
 
 // hyphens puts a hyphen for each underscore.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/fusewire/fusewire/conn"
 	"github.com/fusewire/fusewire/ops/passfs"
+	"github.com/fusewire/fusewire/sg/clock"
 	"golang.org/x/sys/unix"
 )
 
@@ -60,10 +61,10 @@ func TestParse(t *testing.T) {
 		{both + "--cache metadata", func(o *options) { o.fs.Cache = passfs.CacheMetadata }},
 		{both + "-o cache=always", func(o *options) { o.fs.Cache = passfs.CacheAlways }},
 		{both + "--cache=never --cache=auto", func(*options) {}},
-		{both + "--entry-timeout 1", func(o *options) { o.fs.EntryTimeout = time.Second }},
-		{both + "--attr-timeout=0.25", func(o *options) { o.fs.AttrTimeout = 250 * time.Millisecond }},
+		{both + "--entry-timeout 1", func(o *options) { o.fs.EntryTimeout = clock.Nanos(time.Second) }},
+		{both + "--attr-timeout=0.25", func(o *options) { o.fs.AttrTimeout = clock.Nanos(250 * time.Millisecond) }},
 		{both + "-o negative_timeout=.5,attr_timeout=0,entry_timeout=2.", func(o *options) {
-			o.fs.NegativeTimeout, o.fs.AttrTimeout, o.fs.EntryTimeout = 500*time.Millisecond, 0, 2*time.Second
+			o.fs.NegativeTimeout, o.fs.AttrTimeout, o.fs.EntryTimeout = clock.Nanos(500*time.Millisecond), clock.Nanos(0), clock.Nanos(2*time.Second)
 		}},
 		{both + "--writeback", func(o *options) { o.fs.Writeback = true }},
 		{both + "--nopassthrough", func(o *options) { o.fs.NoPassthrough = true }},
@@ -214,7 +215,7 @@ func TestEveryOption(t *testing.T) {
 }
 
 func TestSeconds(t *testing.T) {
-	for s, want := range map[string]time.Duration{"0": 0, "1": 1e9, "1.5": 15e8, ".000000001": 1, "3600": 3600e9, "2147483647": 2147483647e9, "1.999999999": 1999999999} {
+	for s, want := range map[string]clock.Nanos{"0": 0, "1": 1e9, "1.5": 15e8, ".000000001": 1, "3600": 3600e9, "2147483647": 2147483647e9, "1.999999999": 1999999999} {
 		if got, ok := seconds(s); !ok || got != want {
 			t.Errorf("%s: %v %v, want %v", s, got, ok, want)
 		}

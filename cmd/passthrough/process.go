@@ -3,7 +3,7 @@ package main
 import (
 	"strings"
 
-	"golang.org/x/sys/unix"
+	"github.com/fusewire/fusewire/sg/unix"
 )
 
 // What package os would do: it is not used, because with os/signal it would be

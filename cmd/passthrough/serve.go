@@ -6,7 +6,7 @@ import (
 	"github.com/fusewire/fusewire/conn"
 	"github.com/fusewire/fusewire/ops"
 	"github.com/fusewire/fusewire/ops/passfs"
-	"golang.org/x/sys/unix"
+	"github.com/fusewire/fusewire/sg/unix"
 )
 
 // server is one mount from beginning to end.

@@ -1,6 +1,6 @@
 package main
 
-import "golang.org/x/sys/unix"
+import "github.com/fusewire/fusewire/sg/unix"
 
 // signals begins to take the signals that the program reacts to, and returns the
 // channel on which they come.

@@ -4,7 +4,7 @@ import (
 	"time"
 
 	"github.com/fusewire/fusewire/protocol"
-	"golang.org/x/sys/unix"
+	"github.com/fusewire/fusewire/sg/unix"
 )
 
 // start sends b, with the ids of cl if there is one, and does not wait: end gets

@@ -4,7 +4,7 @@ import (
 	"slices"
 
 	"github.com/fusewire/fusewire/protocol"
-	"golang.org/x/sys/unix"
+	"github.com/fusewire/fusewire/sg/unix"
 )
 
 // blockSize is that of a block device's mount: option blksize.

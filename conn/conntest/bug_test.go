@@ -3,6 +3,7 @@ package conntest_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/fusewire/fusewire/conn"
 	"github.com/fusewire/fusewire/conn/conntest"
@@ -235,7 +236,7 @@ func TestSeededBugs(t *testing.T) {
 			if h.mute {
 				o.Deadline = 5e7
 			}
-			o.Conn.DrainTimeout = 1e8
+			o.Conn.DrainTimeout = 100 * time.Millisecond
 			o.Conn.Threads = 1
 			k, err := conntest.New(&h, o)
 			check(t, err)

@@ -4,7 +4,7 @@ import (
 	"fmt"
 
 	"github.com/fusewire/fusewire/protocol"
-	"golang.org/x/sys/unix"
+	"github.com/fusewire/fusewire/sg/unix"
 )
 
 // write takes one message from the server and returns what write(2) on

@@ -4,7 +4,7 @@ import (
 	"fmt"
 
 	"github.com/fusewire/fusewire/protocol"
-	"golang.org/x/sys/unix"
+	"github.com/fusewire/fusewire/sg/unix"
 )
 
 // CopyRange is copy_file_range(2) from one file to another, or to itself, of

@@ -5,7 +5,7 @@ import (
 	"strings"
 
 	"github.com/fusewire/fusewire/protocol"
-	"golang.org/x/sys/unix"
+	"github.com/fusewire/fusewire/sg/unix"
 )
 
 // dentry is a name in the kernel's cache.

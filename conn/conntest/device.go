@@ -4,7 +4,7 @@ import (
 	"time"
 	"unsafe"
 
-	"golang.org/x/sys/unix"
+	"github.com/fusewire/fusewire/sg/unix"
 )
 
 // device is /dev/fuse in memory: a conn.Device. Replies are checked while the

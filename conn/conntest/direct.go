@@ -4,7 +4,7 @@ import (
 	"fmt"
 
 	"github.com/fusewire/fusewire/protocol"
-	"golang.org/x/sys/unix"
+	"github.com/fusewire/fusewire/sg/unix"
 )
 
 // AIO is a read or write that was submitted (io_submit(2), io_uring).

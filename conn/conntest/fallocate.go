@@ -2,7 +2,7 @@ package conntest
 
 import (
 	"github.com/fusewire/fusewire/protocol"
-	"golang.org/x/sys/unix"
+	"github.com/fusewire/fusewire/sg/unix"
 )
 
 // Fallocate is fallocate(2), mode of unix.FALLOC_FL_*.

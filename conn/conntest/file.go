@@ -2,7 +2,7 @@ package conntest
 
 import (
 	"github.com/fusewire/fusewire/protocol"
-	"golang.org/x/sys/unix"
+	"github.com/fusewire/fusewire/sg/unix"
 )
 
 // File is an open file or directory of a client.

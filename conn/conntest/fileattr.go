@@ -5,7 +5,7 @@ import (
 	"fmt"
 
 	"github.com/fusewire/fusewire/protocol"
-	"golang.org/x/sys/unix"
+	"github.com/fusewire/fusewire/sg/unix"
 )
 
 // fsGetXattr is FS_IOC_FSGETXATTR, _IOR('X', 31, struct fsxattr).

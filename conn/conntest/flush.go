@@ -6,7 +6,7 @@ import (
 	"slices"
 
 	"github.com/fusewire/fusewire/protocol"
-	"golang.org/x/sys/unix"
+	"github.com/fusewire/fusewire/sg/unix"
 )
 
 // Writeback is the flusher's turn: WRITEs of everything that is dirty are sent,

@@ -5,7 +5,7 @@ import (
 	"math"
 
 	"github.com/fusewire/fusewire/protocol"
-	"golang.org/x/sys/unix"
+	"github.com/fusewire/fusewire/sg/unix"
 )
 
 // inode is what the kernel knows of a node (struct fuse_inode).

@@ -4,7 +4,7 @@ import (
 	"fmt"
 
 	"github.com/fusewire/fusewire/protocol"
-	"golang.org/x/sys/unix"
+	"github.com/fusewire/fusewire/sg/unix"
 )
 
 // The parts of an ioctl number differ by architecture; protocol has some of each.

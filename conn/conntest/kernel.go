@@ -7,7 +7,7 @@ import (
 
 	"github.com/fusewire/fusewire/conn"
 	"github.com/fusewire/fusewire/protocol"
-	"golang.org/x/sys/unix"
+	"github.com/fusewire/fusewire/sg/unix"
 )
 
 // AllFlags are the INIT flags that an ordinary mount of Linux 6.18 offers, less

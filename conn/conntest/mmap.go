@@ -4,7 +4,7 @@ import (
 	"math"
 
 	"github.com/fusewire/fusewire/protocol"
-	"golang.org/x/sys/unix"
+	"github.com/fusewire/fusewire/sg/unix"
 )
 
 // Mapping is a part of a file in memory (mmap(2)). It keeps the file open.

@@ -2,7 +2,7 @@ package conntest
 
 import (
 	"github.com/fusewire/fusewire/protocol"
-	"golang.org/x/sys/unix"
+	"github.com/fusewire/fusewire/sg/unix"
 )
 
 // notify takes a notification (fs/fuse/notify.c, dev.c) and returns what the

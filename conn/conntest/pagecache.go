@@ -1,6 +1,6 @@
 package conntest
 
-import "golang.org/x/sys/unix"
+import "github.com/fusewire/fusewire/sg/unix"
 
 // Pages are kept only whole and up to date: one that was written in part and
 // not read before is not cached, as in fuse_fill_write_pages.

@@ -2,7 +2,7 @@ package conntest
 
 import (
 	"github.com/fusewire/fusewire/protocol"
-	"golang.org/x/sys/unix"
+	"github.com/fusewire/fusewire/sg/unix"
 )
 
 // What is asked of an inode (fs/namei.c: MAY_*); the first three are those of

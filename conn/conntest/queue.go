@@ -4,7 +4,7 @@ import (
 	"time"
 
 	"github.com/fusewire/fusewire/protocol"
-	"golang.org/x/sys/unix"
+	"github.com/fusewire/fusewire/sg/unix"
 )
 
 // request is one message to the server and what became of it (struct fuse_req).

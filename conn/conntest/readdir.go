@@ -4,7 +4,7 @@ import (
 	"fmt"
 
 	"github.com/fusewire/fusewire/protocol"
-	"golang.org/x/sys/unix"
+	"github.com/fusewire/fusewire/sg/unix"
 )
 
 // Entry is one of a directory's, as getdents(2) shows it.

@@ -2,7 +2,7 @@ package conntest
 
 import (
 	"github.com/fusewire/fusewire/protocol"
-	"golang.org/x/sys/unix"
+	"github.com/fusewire/fusewire/sg/unix"
 )
 
 // Seek is lseek(2), whence of unix.SEEK_*: only SEEK_DATA and SEEK_HOLE make an

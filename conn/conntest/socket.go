@@ -3,7 +3,7 @@ package conntest
 import (
 	"errors"
 
-	"golang.org/x/sys/unix"
+	"github.com/fusewire/fusewire/sg/unix"
 )
 
 // NewSocket makes a kernel that speaks over a SOCK_SEQPACKET pair, for a server

@@ -4,7 +4,7 @@ import (
 	"fmt"
 
 	"github.com/fusewire/fusewire/protocol"
-	"golang.org/x/sys/unix"
+	"github.com/fusewire/fusewire/sg/unix"
 )
 
 // Statx is statx(2): flags are unix.AT_SYMLINK_NOFOLLOW and AT_STATX_*, mask is

@@ -2,7 +2,7 @@ package conntest
 
 import (
 	"github.com/fusewire/fusewire/protocol"
-	"golang.org/x/sys/unix"
+	"github.com/fusewire/fusewire/sg/unix"
 )
 
 // Tmpfile is open(2) with O_TMPFILE: a file without a name, in the directory

@@ -5,7 +5,7 @@ import (
 	"runtime"
 
 	"github.com/fusewire/fusewire/protocol"
-	"golang.org/x/sys/unix"
+	"github.com/fusewire/fusewire/sg/unix"
 )
 
 // What the kernel above fs/fuse does to a request, or before it.

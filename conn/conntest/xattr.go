@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"github.com/fusewire/fusewire/protocol"
-	"golang.org/x/sys/unix"
+	"github.com/fusewire/fusewire/sg/unix"
 )
 
 // attr runs one xattr operation on what path names, links not followed. ENOSYS

@@ -3,7 +3,7 @@ package passfs
 import (
 	"math"
 
-	"golang.org/x/sys/unix"
+	"github.com/fusewire/fusewire/sg/unix"
 
 	"github.com/fusewire/fusewire/ops"
 	"github.com/fusewire/fusewire/protocol"
@@ -69,7 +69,7 @@ func (fs *FS) Getattr(r *ops.Request, in *protocol.GetattrIn, out *protocol.Attr
 }
 
 func (fs *FS) attr(st *unix.Statx_t, out *protocol.AttrOut) {
-	out.AttrValid, out.AttrValidNsec = split(fs.opt.AttrTimeout)
+	out.AttrValid, out.AttrValidNsec = split(fs.attrTimeout)
 	attrFrom(st, &out.Attr)
 }
 
@@ -81,7 +81,7 @@ func (fs *FS) Statx(r *ops.Request, in *protocol.StatxIn, out *protocol.StatxOut
 	if err := fs.statOf(r.Nodeid(), in.Fh, in.GetattrFlags&protocol.GetattrFh != 0, sync, &st); err != nil {
 		return err
 	}
-	out.AttrValid, out.AttrValidNsec = split(fs.opt.AttrTimeout)
+	out.AttrValid, out.AttrValidNsec = split(fs.attrTimeout)
 	s := &out.Stat
 	s.Mask = st.Mask & (unix.STATX_BASIC_STATS | unix.STATX_BTIME)
 	s.Blksize, s.Nlink, s.Uid, s.Gid, s.Mode = st.Blksize, st.Nlink, st.Uid, st.Gid, st.Mode

@@ -3,7 +3,7 @@ package passfs
 import (
 	"sync/atomic"
 
-	"golang.org/x/sys/unix"
+	"github.com/fusewire/fusewire/sg/unix"
 )
 
 // The word inode.state:
@@ -169,8 +169,7 @@ func (fs *FS) full(err error) bool {
 // evict closes up to want references and returns how many.
 func (fs *FS) evict(want int) (got int) {
 	b := &fs.budget
-	b.mu.Lock()
-	defer b.mu.Unlock()
+	defer b.mu.hold()()
 	for steps := 2*b.n + 2; steps > 0 && got < want && b.hand != nil; steps-- {
 		i := b.hand
 		b.hand = i.next
@@ -196,8 +195,7 @@ func (fs *FS) evict(want int) (got int) {
 
 // add puts i into the circle, just behind the hand.
 func (b *budget) add(i *inode) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
+	defer b.mu.hold()()
 	if i.next != nil || i.state.Load()>>32 == 0 {
 		return
 	}

@@ -1,7 +1,9 @@
 package passfs
 
 import (
-	"golang.org/x/sys/unix"
+	"syscall"
+
+	"github.com/fusewire/fusewire/sg/unix"
 
 	"github.com/fusewire/fusewire/ops"
 )
@@ -141,8 +143,8 @@ func (c *creds) override(on bool) bool {
 // is asked again: an id nobody can have changes nothing and returns the
 // present one.
 func setFS(nr uintptr, id uint32) bool {
-	unix.RawSyscall(nr, uintptr(id), 0, 0)
-	now, _, _ := unix.RawSyscall(nr, uintptr(^uint32(0)), 0, 0)
+	syscall.RawSyscall(nr, uintptr(id), 0, 0)
+	now, _, _ := syscall.RawSyscall(nr, uintptr(^uint32(0)), 0, 0)
 	return uint32(now) == id
 }
 
@@ -166,14 +168,14 @@ func (t *thread) setUmask(m uint32) bool {
 		if t.shared {
 			return false
 		}
-		if _, _, e := unix.RawSyscall(unix.SYS_UNSHARE, unix.CLONE_FS, 0, 0); e != 0 {
+		if _, _, e := syscall.RawSyscall(unix.SYS_UNSHARE, unix.CLONE_FS, 0, 0); e != 0 {
 			t.shared = true
 			return false
 		}
 		t.own = true
 	}
 	if t.umask != m {
-		unix.RawSyscall(unix.SYS_UMASK, uintptr(m), 0, 0)
+		syscall.RawSyscall(unix.SYS_UMASK, uintptr(m), 0, 0)
 		t.umask = m
 	}
 	return true

@@ -2,7 +2,7 @@
 
 package passfs
 
-import "golang.org/x/sys/unix"
+import "github.com/fusewire/fusewire/sg/unix"
 
 const (
 	sysSetfsuid  = unix.SYS_SETFSUID

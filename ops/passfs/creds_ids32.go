@@ -2,7 +2,7 @@
 
 package passfs
 
-import "golang.org/x/sys/unix"
+import "github.com/fusewire/fusewire/sg/unix"
 
 // The plain calls of these two take 16-bit ids.
 const (

@@ -1,13 +1,14 @@
 package passfs
 
 import (
+	"syscall"
 	"unsafe"
 
-	"golang.org/x/sys/unix"
+	"github.com/fusewire/fusewire/sg/unix"
 )
 
 // This is the package's file of system calls on names that lie in a request,
-// without the copy that the string-taking wrappers of x/sys make.
+// without the copy that the string-taking wrappers of sg/unix make.
 //
 // Soundness: every pointer is converted to uintptr inside the argument list
 // of the call (rule 4 of package unsafe), so the object stays alive and in
@@ -49,14 +50,14 @@ const statxMask = unix.STATX_BASIC_STATS | unix.STATX_BTIME | unix.STATX_MNT_ID
 
 // statxAt stats name in dirfd, not following it.
 func statxAt(dirfd int, name *byte, st *unix.Statx_t) error {
-	_, _, e := unix.Syscall6(unix.SYS_STATX, uintptr(dirfd), uintptr(unsafe.Pointer(name)),
+	_, _, e := syscall.Syscall6(unix.SYS_STATX, uintptr(dirfd), uintptr(unsafe.Pointer(name)),
 		unix.AT_SYMLINK_NOFOLLOW|unix.AT_NO_AUTOMOUNT, statxMask, uintptr(unsafe.Pointer(st)), 0)
 	return errno(e)
 }
 
 // statxFD stats an open descriptor, O_PATH or not.
 func statxFD(fd int, st *unix.Statx_t) error {
-	_, _, e := unix.Syscall6(unix.SYS_STATX, uintptr(fd), uintptr(unsafe.Pointer(&emptyPath)),
+	_, _, e := syscall.Syscall6(unix.SYS_STATX, uintptr(fd), uintptr(unsafe.Pointer(&emptyPath)),
 		unix.AT_EMPTY_PATH|unix.AT_SYMLINK_NOFOLLOW, statxMask, uintptr(unsafe.Pointer(st)), 0)
 	return errno(e)
 }
@@ -64,7 +65,7 @@ func statxFD(fd int, st *unix.Statx_t) error {
 // openAt is openat(2) with O_CLOEXEC, repeated when a signal gets in between.
 func openAt(dirfd int, name *byte, flags int, mode uint32) (int, error) {
 	for {
-		fd, _, e := unix.Syscall6(unix.SYS_OPENAT, uintptr(dirfd), uintptr(unsafe.Pointer(name)),
+		fd, _, e := syscall.Syscall6(unix.SYS_OPENAT, uintptr(dirfd), uintptr(unsafe.Pointer(name)),
 			uintptr(flags|unix.O_CLOEXEC|unix.O_LARGEFILE), uintptr(mode), 0, 0)
 		if e == 0 {
 			return int(fd), nil
@@ -76,41 +77,41 @@ func openAt(dirfd int, name *byte, flags int, mode uint32) (int, error) {
 }
 
 func mknodAt(dirfd int, name *byte, mode, rdev uint32) error {
-	_, _, e := unix.Syscall6(unix.SYS_MKNODAT, uintptr(dirfd), uintptr(unsafe.Pointer(name)), uintptr(mode), uintptr(rdev), 0, 0)
+	_, _, e := syscall.Syscall6(unix.SYS_MKNODAT, uintptr(dirfd), uintptr(unsafe.Pointer(name)), uintptr(mode), uintptr(rdev), 0, 0)
 	return errno(e)
 }
 
 func mkdirAt(dirfd int, name *byte, mode uint32) error {
-	_, _, e := unix.Syscall(unix.SYS_MKDIRAT, uintptr(dirfd), uintptr(unsafe.Pointer(name)), uintptr(mode))
+	_, _, e := syscall.Syscall(unix.SYS_MKDIRAT, uintptr(dirfd), uintptr(unsafe.Pointer(name)), uintptr(mode))
 	return errno(e)
 }
 
 func symlinkAt(target *byte, dirfd int, name *byte) error {
-	_, _, e := unix.Syscall(unix.SYS_SYMLINKAT, uintptr(unsafe.Pointer(target)), uintptr(dirfd), uintptr(unsafe.Pointer(name)))
+	_, _, e := syscall.Syscall(unix.SYS_SYMLINKAT, uintptr(unsafe.Pointer(target)), uintptr(dirfd), uintptr(unsafe.Pointer(name)))
 	return errno(e)
 }
 
 func unlinkAt(dirfd int, name *byte, flags int) error {
-	_, _, e := unix.Syscall(unix.SYS_UNLINKAT, uintptr(dirfd), uintptr(unsafe.Pointer(name)), uintptr(flags))
+	_, _, e := syscall.Syscall(unix.SYS_UNLINKAT, uintptr(dirfd), uintptr(unsafe.Pointer(name)), uintptr(flags))
 	return errno(e)
 }
 
 // renameAt is renameat2(2); flags 0 is the plain rename.
 func renameAt(olddir int, oldname *byte, newdir int, newname *byte, flags uint32) error {
-	_, _, e := unix.Syscall6(unix.SYS_RENAMEAT2, uintptr(olddir), uintptr(unsafe.Pointer(oldname)),
+	_, _, e := syscall.Syscall6(unix.SYS_RENAMEAT2, uintptr(olddir), uintptr(unsafe.Pointer(oldname)),
 		uintptr(newdir), uintptr(unsafe.Pointer(newname)), uintptr(flags), 0)
 	return errno(e)
 }
 
 func linkAt(olddir int, oldname *byte, newdir int, newname *byte, flags int) error {
-	_, _, e := unix.Syscall6(unix.SYS_LINKAT, uintptr(olddir), uintptr(unsafe.Pointer(oldname)),
+	_, _, e := syscall.Syscall6(unix.SYS_LINKAT, uintptr(olddir), uintptr(unsafe.Pointer(oldname)),
 		uintptr(newdir), uintptr(unsafe.Pointer(newname)), uintptr(flags), 0)
 	return errno(e)
 }
 
 // readlinkFD reads the link an O_PATH descriptor stands for.
 func readlinkFD(fd int, dst []byte) (int, error) {
-	n, _, e := unix.Syscall6(unix.SYS_READLINKAT, uintptr(fd), uintptr(unsafe.Pointer(&emptyPath)),
+	n, _, e := syscall.Syscall6(unix.SYS_READLINKAT, uintptr(fd), uintptr(unsafe.Pointer(&emptyPath)),
 		uintptr(unsafe.Pointer(unsafe.SliceData(dst))), uintptr(len(dst)), 0, 0)
 	if e != 0 {
 		return 0, e
@@ -151,7 +152,7 @@ func setgroups1(nr uintptr, gid uint32, some bool) unix.Errno {
 	if some {
 		n = 1
 	}
-	_, _, e := unix.RawSyscall(nr, n, uintptr(unsafe.Pointer(&gid)), 0)
+	_, _, e := syscall.RawSyscall(nr, n, uintptr(unsafe.Pointer(&gid)), 0)
 	return e
 }
 
@@ -167,7 +168,7 @@ type rawHandle struct {
 func nameToHandle(fd int) string {
 	h := rawHandle{n: 128}
 	var mnt int32
-	_, _, e := unix.Syscall6(unix.SYS_NAME_TO_HANDLE_AT, uintptr(fd), uintptr(unsafe.Pointer(&emptyPath)),
+	_, _, e := syscall.Syscall6(unix.SYS_NAME_TO_HANDLE_AT, uintptr(fd), uintptr(unsafe.Pointer(&emptyPath)),
 		uintptr(unsafe.Pointer(&h)), uintptr(unsafe.Pointer(&mnt)), unix.AT_EMPTY_PATH, 0)
 	if e != 0 || h.n > 128 {
 		return ""
@@ -181,7 +182,7 @@ func openByHandle(mfd int, handle string, flags int) (int, error) {
 	h := rawHandle{n: uint32(len(handle) - 4)}
 	copy((*[132]byte)(unsafe.Pointer(&h.typ))[:], handle)
 	for {
-		fd, _, e := unix.Syscall(unix.SYS_OPEN_BY_HANDLE_AT, uintptr(mfd), uintptr(unsafe.Pointer(&h)),
+		fd, _, e := syscall.Syscall(unix.SYS_OPEN_BY_HANDLE_AT, uintptr(mfd), uintptr(unsafe.Pointer(&h)),
 			uintptr(flags|unix.O_CLOEXEC|unix.O_LARGEFILE))
 		if e == 0 {
 			return int(fd), nil

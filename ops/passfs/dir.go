@@ -3,7 +3,7 @@ package passfs
 import (
 	"bytes"
 
-	"golang.org/x/sys/unix"
+	"github.com/fusewire/fusewire/sg/unix"
 
 	"github.com/fusewire/fusewire/ops"
 	"github.com/fusewire/fusewire/protocol"
@@ -32,8 +32,7 @@ type dirBufs struct {
 }
 
 func (p *dirBufs) get() []byte {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	defer p.mu.hold()()
 	if n := len(p.free); n > 0 {
 		b := p.free[n-1]
 		p.free = p.free[:n-1]
@@ -43,8 +42,7 @@ func (p *dirBufs) get() []byte {
 }
 
 func (p *dirBufs) put(b []byte) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	defer p.mu.hold()()
 	if len(p.free) < 8 {
 		p.free = append(p.free, b)
 	}
@@ -91,8 +89,7 @@ func (fs *FS) closeDir(fh uint64) {
 	if !gone || d == nil {
 		return
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
+	defer d.mu.hold()()
 	d.closed = true
 	fs.dropDirBuf(d)
 	fs.closing(d.i, d.fd)

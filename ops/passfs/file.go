@@ -3,7 +3,7 @@ package passfs
 import (
 	"sync/atomic"
 
-	"golang.org/x/sys/unix"
+	"github.com/fusewire/fusewire/sg/unix"
 )
 
 // file is an open regular file: what a fh stands for.
@@ -48,8 +48,7 @@ const maxFiles = 1 << 22
 
 // add gives f a fh, with one reference. ENFILE if the table is full.
 func (t *fileTable) add(f *file) (uint64, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+	defer t.mu.hold()()
 	var rows []*fileRow
 	if p := t.rows.Load(); p != nil {
 		rows = *p
@@ -116,8 +115,7 @@ func (t *fileTable) remove(fh uint64) *file {
 	if s == nil {
 		return nil
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
+	defer t.mu.hold()()
 	f := s.Load()
 	if f == nil || f.fh != fh {
 		return nil

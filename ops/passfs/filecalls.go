@@ -3,9 +3,10 @@ package passfs
 import (
 	"runtime"
 	"sync/atomic"
+	"syscall"
 	"unsafe"
 
-	"golang.org/x/sys/unix"
+	"github.com/fusewire/fusewire/sg/unix"
 )
 
 // This is the package's file of system calls on open files, next to cstr.go,
@@ -29,7 +30,7 @@ func preadv(fd int, b []byte, off int64, flags int) (int, error) {
 	for {
 		// The offset goes as two words, of which 64-bit machines ignore the
 		// second (fs/read_write.c: pos_from_hilo).
-		n, _, e := unix.Syscall6(uintptr(nr), uintptr(fd), uintptr(unsafe.Pointer(&v)), 1,
+		n, _, e := syscall.Syscall6(uintptr(nr), uintptr(fd), uintptr(unsafe.Pointer(&v)), 1,
 			uintptr(off), uintptr(off>>32), uintptr(flags))
 		if e == 0 {
 			return int(n), nil
@@ -49,7 +50,7 @@ func pwritev(fd int, b []byte, off int64, flags int) (int, error) {
 		nr = unix.SYS_PWRITEV
 	}
 	for {
-		n, _, e := unix.Syscall6(uintptr(nr), uintptr(fd), uintptr(unsafe.Pointer(&v)), 1,
+		n, _, e := syscall.Syscall6(uintptr(nr), uintptr(fd), uintptr(unsafe.Pointer(&v)), 1,
 			uintptr(off), uintptr(off>>32), uintptr(flags))
 		switch {
 		case e == 0:
@@ -76,14 +77,14 @@ func pwriteSync(fd int, b []byte, off int64) (int, error) {
 
 // statxSync is statxFD with AT_STATX_FORCE_SYNC or AT_STATX_DONT_SYNC.
 func statxSync(fd int, sync int, st *unix.Statx_t) error {
-	_, _, e := unix.Syscall6(unix.SYS_STATX, uintptr(fd), uintptr(unsafe.Pointer(&emptyPath)),
+	_, _, e := syscall.Syscall6(unix.SYS_STATX, uintptr(fd), uintptr(unsafe.Pointer(&emptyPath)),
 		uintptr(unix.AT_EMPTY_PATH|unix.AT_SYMLINK_NOFOLLOW|sync), statxMask, uintptr(unsafe.Pointer(st)), 0)
 	return errno(e)
 }
 
 // chownFD changes the owner through a descriptor, O_PATH or not; ^0 keeps.
 func chownFD(fd int, uid, gid uint32) error {
-	_, _, e := unix.Syscall6(unix.SYS_FCHOWNAT, uintptr(fd), uintptr(unsafe.Pointer(&emptyPath)),
+	_, _, e := syscall.Syscall6(unix.SYS_FCHOWNAT, uintptr(fd), uintptr(unsafe.Pointer(&emptyPath)),
 		uintptr(uid), uintptr(gid), unix.AT_EMPTY_PATH, 0)
 	return errno(e)
 }
@@ -98,7 +99,7 @@ const (
 
 // utimesFD sets atime and mtime through a descriptor, O_PATH or not (5.8).
 func utimesFD(fd int, ts *[2]timespec64) error {
-	_, _, e := unix.Syscall6(sysUtimensat, uintptr(fd), uintptr(unsafe.Pointer(&emptyPath)),
+	_, _, e := syscall.Syscall6(sysUtimensat, uintptr(fd), uintptr(unsafe.Pointer(&emptyPath)),
 		uintptr(unsafe.Pointer(ts)), unix.AT_EMPTY_PATH, 0, 0)
 	return errno(e)
 }
@@ -109,7 +110,7 @@ var noChmodat2 atomic.Bool
 // chmodFD changes the mode through an O_PATH descriptor.
 func (fs *FS) chmodFD(fd int, mode uint32) error {
 	if !noChmodat2.Load() {
-		_, _, e := unix.Syscall6(unix.SYS_FCHMODAT2, uintptr(fd), uintptr(unsafe.Pointer(&emptyPath)),
+		_, _, e := syscall.Syscall6(unix.SYS_FCHMODAT2, uintptr(fd), uintptr(unsafe.Pointer(&emptyPath)),
 			uintptr(mode), unix.AT_EMPTY_PATH, 0, 0)
 		// seccomp filters that do not know it say EPERM, like the file system.
 		if e != unix.ENOSYS && e != unix.EPERM {
@@ -120,13 +121,13 @@ func (fs *FS) chmodFD(fd int, mode uint32) error {
 		}
 	}
 	var b [12]byte
-	_, _, e := unix.Syscall(unix.SYS_FCHMODAT, uintptr(fs.procFD), uintptr(unsafe.Pointer(fdName(fd, &b))), uintptr(mode))
+	_, _, e := syscall.Syscall(unix.SYS_FCHMODAT, uintptr(fs.procFD), uintptr(unsafe.Pointer(fdName(fd, &b))), uintptr(mode))
 	return errno(e)
 }
 
 // accessFD is faccessat2(2) with the thread's effective ids.
 func accessFD(fd int, mask uint32) error {
-	_, _, e := unix.Syscall6(unix.SYS_FACCESSAT2, uintptr(fd), uintptr(unsafe.Pointer(&emptyPath)),
+	_, _, e := syscall.Syscall6(unix.SYS_FACCESSAT2, uintptr(fd), uintptr(unsafe.Pointer(&emptyPath)),
 		uintptr(mask), unix.AT_EMPTY_PATH|unix.AT_EACCESS, 0, 0)
 	return errno(e)
 }
@@ -168,7 +169,7 @@ func (fs *FS) getxattr(fd int, name *byte, dst []byte) (int, error) {
 	if !noXattrat.Load() {
 		var b [12]byte
 		a := xattrArgs{value: uint64(uintptr(unsafe.Pointer(unsafe.SliceData(dst)))), size: uint32(len(dst))}
-		n, _, e := unix.Syscall6(unix.SYS_GETXATTRAT, uintptr(fs.procFD), uintptr(unsafe.Pointer(fdName(fd, &b))), 0,
+		n, _, e := syscall.Syscall6(unix.SYS_GETXATTRAT, uintptr(fs.procFD), uintptr(unsafe.Pointer(fdName(fd, &b))), 0,
 			uintptr(unsafe.Pointer(name)), uintptr(unsafe.Pointer(&a)), unsafe.Sizeof(a))
 		runtime.KeepAlive(dst)
 		if e != unix.ENOSYS {
@@ -177,7 +178,7 @@ func (fs *FS) getxattr(fd int, name *byte, dst []byte) (int, error) {
 		noXattrat.Store(true)
 	}
 	var p procPath
-	n, _, e := unix.Syscall6(unix.SYS_GETXATTR, uintptr(unsafe.Pointer(xattrPath(fd, &p))), uintptr(unsafe.Pointer(name)),
+	n, _, e := syscall.Syscall6(unix.SYS_GETXATTR, uintptr(unsafe.Pointer(xattrPath(fd, &p))), uintptr(unsafe.Pointer(name)),
 		uintptr(unsafe.Pointer(unsafe.SliceData(dst))), uintptr(len(dst)), 0, 0)
 	return int(n), errno(e)
 }
@@ -186,7 +187,7 @@ func (fs *FS) setxattr(fd int, name *byte, value []byte, flags uint32) error {
 	if !noXattrat.Load() {
 		var b [12]byte
 		a := xattrArgs{value: uint64(uintptr(unsafe.Pointer(unsafe.SliceData(value)))), size: uint32(len(value)), flags: flags}
-		_, _, e := unix.Syscall6(unix.SYS_SETXATTRAT, uintptr(fs.procFD), uintptr(unsafe.Pointer(fdName(fd, &b))), 0,
+		_, _, e := syscall.Syscall6(unix.SYS_SETXATTRAT, uintptr(fs.procFD), uintptr(unsafe.Pointer(fdName(fd, &b))), 0,
 			uintptr(unsafe.Pointer(name)), uintptr(unsafe.Pointer(&a)), unsafe.Sizeof(a))
 		runtime.KeepAlive(value)
 		if e != unix.ENOSYS {
@@ -195,7 +196,7 @@ func (fs *FS) setxattr(fd int, name *byte, value []byte, flags uint32) error {
 		noXattrat.Store(true)
 	}
 	var p procPath
-	_, _, e := unix.Syscall6(unix.SYS_SETXATTR, uintptr(unsafe.Pointer(xattrPath(fd, &p))), uintptr(unsafe.Pointer(name)),
+	_, _, e := syscall.Syscall6(unix.SYS_SETXATTR, uintptr(unsafe.Pointer(xattrPath(fd, &p))), uintptr(unsafe.Pointer(name)),
 		uintptr(unsafe.Pointer(unsafe.SliceData(value))), uintptr(len(value)), uintptr(flags), 0)
 	return errno(e)
 }
@@ -203,7 +204,7 @@ func (fs *FS) setxattr(fd int, name *byte, value []byte, flags uint32) error {
 func (fs *FS) listxattr(fd int, dst []byte) (int, error) {
 	if !noXattrat.Load() {
 		var b [12]byte
-		n, _, e := unix.Syscall6(unix.SYS_LISTXATTRAT, uintptr(fs.procFD), uintptr(unsafe.Pointer(fdName(fd, &b))), 0,
+		n, _, e := syscall.Syscall6(unix.SYS_LISTXATTRAT, uintptr(fs.procFD), uintptr(unsafe.Pointer(fdName(fd, &b))), 0,
 			uintptr(unsafe.Pointer(unsafe.SliceData(dst))), uintptr(len(dst)), 0)
 		if e != unix.ENOSYS {
 			return int(n), errno(e)
@@ -211,7 +212,7 @@ func (fs *FS) listxattr(fd int, dst []byte) (int, error) {
 		noXattrat.Store(true)
 	}
 	var p procPath
-	n, _, e := unix.Syscall(unix.SYS_LISTXATTR, uintptr(unsafe.Pointer(xattrPath(fd, &p))),
+	n, _, e := syscall.Syscall(unix.SYS_LISTXATTR, uintptr(unsafe.Pointer(xattrPath(fd, &p))),
 		uintptr(unsafe.Pointer(unsafe.SliceData(dst))), uintptr(len(dst)))
 	return int(n), errno(e)
 }
@@ -219,7 +220,7 @@ func (fs *FS) listxattr(fd int, dst []byte) (int, error) {
 func (fs *FS) removexattr(fd int, name *byte) error {
 	if !noXattrat.Load() {
 		var b [12]byte
-		_, _, e := unix.Syscall6(unix.SYS_REMOVEXATTRAT, uintptr(fs.procFD), uintptr(unsafe.Pointer(fdName(fd, &b))), 0,
+		_, _, e := syscall.Syscall6(unix.SYS_REMOVEXATTRAT, uintptr(fs.procFD), uintptr(unsafe.Pointer(fdName(fd, &b))), 0,
 			uintptr(unsafe.Pointer(name)), 0, 0)
 		if e != unix.ENOSYS {
 			return errno(e)
@@ -227,7 +228,7 @@ func (fs *FS) removexattr(fd int, name *byte) error {
 		noXattrat.Store(true)
 	}
 	var p procPath
-	_, _, e := unix.Syscall(unix.SYS_REMOVEXATTR, uintptr(unsafe.Pointer(xattrPath(fd, &p))), uintptr(unsafe.Pointer(name)), 0)
+	_, _, e := syscall.Syscall(unix.SYS_REMOVEXATTR, uintptr(unsafe.Pointer(xattrPath(fd, &p))), uintptr(unsafe.Pointer(name)), 0)
 	return errno(e)
 }
 
@@ -236,7 +237,7 @@ func (fs *FS) removexattr(fd int, name *byte) error {
 type ioctlBuf [8]uint32
 
 func ioctlFD(fd int, cmd uint, arg *ioctlBuf) error {
-	_, _, e := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), uintptr(cmd), uintptr(unsafe.Pointer(arg)))
+	_, _, e := syscall.Syscall(unix.SYS_IOCTL, uintptr(fd), uintptr(cmd), uintptr(unsafe.Pointer(arg)))
 	return errno(e)
 }
 

@@ -1,6 +1,6 @@
 package passfs
 
-import "golang.org/x/sys/unix"
+import "github.com/fusewire/fusewire/sg/unix"
 
 // tryFlock is try for flock(2). As below the mount, turning one kind into the
 // other is not atomic: if it cannot be had at once the old one is gone

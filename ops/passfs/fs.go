@@ -3,7 +3,8 @@ package passfs
 import (
 	"sync/atomic"
 
-	"golang.org/x/sys/unix"
+	"github.com/fusewire/fusewire/sg/clock"
+	"github.com/fusewire/fusewire/sg/unix"
 
 	"github.com/fusewire/fusewire/conn"
 	"github.com/fusewire/fusewire/ops"
@@ -51,6 +52,8 @@ type FS struct {
 	names    nameGuess
 	dirs     ops.Nodes[dir]
 	dirBufs  dirBufs
+
+	entryTimeout, attrTimeout, negativeTimeout clock.Nanos // see Options
 }
 
 // fdReserve is kept free below RLIMIT_NOFILE for what passfs does not count:
@@ -65,7 +68,7 @@ func New(srcFD int, o *Options) (*FS, error) {
 	if o != nil {
 		fs.opt = *o
 	}
-	fs.opt.timeouts()
+	fs.entryTimeout, fs.attrTimeout, fs.negativeTimeout = fs.opt.timeouts()
 	fs.budget.max = int32(maxFDs(fs.opt.MaxFDs))
 	fs.euid, fs.egid = uint32(unix.Geteuid()), uint32(unix.Getegid())
 	fs.switching = canSwitch()

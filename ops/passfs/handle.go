@@ -3,7 +3,7 @@ package passfs
 import (
 	"sync/atomic"
 
-	"golang.org/x/sys/unix"
+	"github.com/fusewire/fusewire/sg/unix"
 )
 
 // mount is one mount of the source: the one SRC lies on, or one inside it.
@@ -55,8 +55,7 @@ func (m *mount) unref(fs *FS) {
 		return
 	}
 	t := &fs.mounts
-	t.mu.Lock()
-	defer t.mu.Unlock()
+	defer t.mu.hold()()
 	if m.refs.Load() != 0 || t.m[m.id] != m {
 		return
 	}
@@ -76,8 +75,7 @@ func (fs *FS) mountOf(parent *inode, k *key, fd int, mode uint32) *mount {
 		return parent.mnt
 	}
 	t := &fs.mounts
-	t.mu.Lock()
-	defer t.mu.Unlock()
+	defer t.mu.hold()()
 	if m := t.m[id]; m != nil {
 		// Not tryRef: unref looks at the count again under our lock.
 		m.refs.Add(1)
@@ -134,8 +132,7 @@ func (fs *FS) handleOf(fd int) string { return nameToHandle(fd) }
 // canComeBack reports whether i can be opened again once fd, its descriptor,
 // is closed. Called with budget.mu held.
 func (fs *FS) canComeBack(i *inode, fd int) bool {
-	i.mu.Lock()
-	defer i.mu.Unlock()
+	defer i.mu.hold()()
 	if i.handle == "" {
 		// Now or never; also to recognise the file by later.
 		i.handle = fs.handleOf(fd)
@@ -278,8 +275,7 @@ func (fs *FS) reopenOnce(i *inode, flags int) (int, error) {
 
 // takeHandle sees to it that the inode has its file handle, if there is one.
 func (i *inode) takeHandle(fd int) {
-	i.mu.Lock()
-	defer i.mu.Unlock()
+	defer i.mu.hold()()
 	if i.handle == "" {
 		i.handle = nameToHandle(fd)
 	}
@@ -287,7 +283,6 @@ func (i *inode) takeHandle(fd int) {
 
 // handleOnce returns the file handle if it has been taken.
 func (i *inode) handleOnce() string {
-	i.mu.Lock()
-	defer i.mu.Unlock()
+	defer i.mu.hold()()
 	return i.handle
 }

@@ -2,9 +2,9 @@ package passfs
 
 import (
 	"sync/atomic"
-	"time"
 
-	"golang.org/x/sys/unix"
+	"github.com/fusewire/fusewire/sg/clock"
+	"github.com/fusewire/fusewire/sg/unix"
 
 	"github.com/fusewire/fusewire/protocol"
 )
@@ -254,12 +254,12 @@ func (fs *FS) Forget(nodeid, n uint64) {
 func (fs *FS) entry(i *inode, st *unix.Statx_t, out *protocol.EntryOut) {
 	out.Nodeid = i.nodeid
 	out.Generation = 0 // nodeids are never used again
-	out.EntryValid, out.EntryValidNsec = split(fs.opt.EntryTimeout)
-	out.AttrValid, out.AttrValidNsec = split(fs.opt.AttrTimeout)
+	out.EntryValid, out.EntryValidNsec = split(fs.entryTimeout)
+	out.AttrValid, out.AttrValidNsec = split(fs.attrTimeout)
 	attrFrom(st, &out.Attr)
 }
 
 // split is a timeout in the wire's seconds and nanoseconds.
-func split(d time.Duration) (sec uint64, nsec uint32) {
-	return uint64(d / time.Second), uint32(d % time.Second)
+func split(d clock.Nanos) (sec uint64, nsec uint32) {
+	return uint64(d / clock.Second), uint32(d % clock.Second)
 }

@@ -1,7 +1,7 @@
 package passfs
 
 import (
-	"golang.org/x/sys/unix"
+	"github.com/fusewire/fusewire/sg/unix"
 
 	"github.com/fusewire/fusewire/ops"
 	"github.com/fusewire/fusewire/protocol"
@@ -18,7 +18,7 @@ type ioctl struct {
 // The numbers are _IOC(dir, 'f' or 'X', n, size). FS_IOC_GETFLAGS says "long"
 // in its number and moves an int; the 32-bit form says int. FS_IOC_FS*XATTR
 // have no word-sized field, so one form. Direction bits differ between
-// architectures, which is why they are derived from a number x/sys knows.
+// architectures, which is why they are derived from a number sg/unix knows.
 const (
 	fsxSize   = 28 // struct fsxattr
 	dirGet    = unix.FS_IOC_GETFLAGS & 0xe0000000

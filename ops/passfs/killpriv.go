@@ -1,7 +1,7 @@
 package passfs
 
 import (
-	"golang.org/x/sys/unix"
+	"github.com/fusewire/fusewire/sg/unix"
 
 	"github.com/fusewire/fusewire/ops"
 )

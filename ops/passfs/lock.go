@@ -4,7 +4,7 @@ import (
 	"math"
 	"sync/atomic"
 
-	"golang.org/x/sys/unix"
+	"github.com/fusewire/fusewire/sg/unix"
 
 	"github.com/fusewire/fusewire/conn"
 	"github.com/fusewire/fusewire/ops"
@@ -92,8 +92,7 @@ func (t *lockTable) hold(i *inode, create bool) *lockSet {
 	if !create && t.sets.Load() == 0 {
 		return nil
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
+	defer t.mu.hold()()
 	s := t.m[i.nodeid]
 	if s == nil {
 		if !create {
@@ -112,8 +111,7 @@ func (t *lockTable) hold(i *inode, create bool) *lockSet {
 
 // let ends hold. s.mu must not be held.
 func (t *lockTable) let(s *lockSet) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+	defer t.mu.hold()()
 	s.users--
 	// With no user left nobody is inside s.mu, or can get there.
 	if s.users == 0 && len(s.owners) == 0 && len(s.flocks) == 0 && len(s.queue) == 0 && t.m[s.i.nodeid] == s {
@@ -253,8 +251,7 @@ func (fs *FS) Getlk(r *ops.Request, in *protocol.LkIn, out *protocol.LkOut) erro
 	fd := q.f.fd
 	if s := fs.locks.hold(q.f.i, false); s != nil {
 		defer fs.locks.let(s)
-		s.mu.Lock()
-		defer s.mu.Unlock()
+		defer s.mu.hold()()
 		if _, l := s.inTheWay(&q); l != nil {
 			out.Lk = protocol.FileLock{Start: l.start, End: l.end, Type: l.typ, Pid: l.pid}
 			return nil
@@ -391,8 +388,7 @@ func (t *lockTable) dropOwner(fs *FS, i *inode, owner uint64) {
 // done frees everything at the end of the connection. Waiters have been told
 // by the transport (OnInterrupt).
 func (t *lockTable) done(fs *FS) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+	defer t.mu.hold()()
 	for id, s := range t.m {
 		s.mu.Lock()
 		for _, o := range s.owners {

@@ -1,7 +1,7 @@
 package passfs
 
 import (
-	"golang.org/x/sys/unix"
+	"github.com/fusewire/fusewire/sg/unix"
 
 	"github.com/fusewire/fusewire/ops"
 	"github.com/fusewire/fusewire/protocol"
@@ -88,8 +88,8 @@ func (fs *FS) Lookup(r *ops.Request, name []byte, out *protocol.EntryOut) error 
 	i, err := fs.lookupAt(dir, dirfd, c, name, &st)
 	fs.unpin(dir)
 	if err != nil {
-		if err == unix.ENOENT && fs.opt.NegativeTimeout > 0 {
-			out.EntryValid, out.EntryValidNsec = split(fs.opt.NegativeTimeout)
+		if err == unix.ENOENT && fs.negativeTimeout > 0 {
+			out.EntryValid, out.EntryValidNsec = split(fs.negativeTimeout)
 			return nil
 		}
 		return err

@@ -2,9 +2,9 @@ package passfs
 
 import (
 	"runtime"
-	"time"
 
-	"golang.org/x/sys/unix"
+	"github.com/fusewire/fusewire/sg/clock"
+	"github.com/fusewire/fusewire/sg/unix"
 
 	"github.com/fusewire/fusewire/aio"
 	"github.com/fusewire/fusewire/ops"
@@ -86,7 +86,7 @@ func (fs *FS) openLater(r *ops.Request, i *inode, flags int, in *protocol.OpenIn
 		}
 		err := error(unix.EAGAIN)
 		for d := pollMin; err == unix.EAGAIN; d = min(2*d, pollMax) {
-			time.Sleep(d)
+			clock.Sleep(d)
 			if r.Interrupted() {
 				err = unix.EINTR
 			} else {
@@ -230,7 +230,7 @@ type version struct {
 
 // settled is how old a change must be before the times are believed to tell
 // it from the next one: file systems stamp with the tick of a coarse clock.
-const settled = 100 * time.Millisecond
+const settled = 100 * clock.Millisecond
 
 // same reports whether the file has not changed since the last time it was
 // asked, and remembers how it is now. The kernel drops its cached data when
@@ -246,7 +246,8 @@ func (i *inode) same(fd int, st *unix.Statx_t) bool {
 	}
 	now := version{size: st.Size, msec: st.Mtime.Sec, mnsec: st.Mtime.Nsec,
 		csec: st.Ctime.Sec, cnsec: st.Ctime.Nsec, known: true}
-	if age := time.Since(time.Unix(st.Ctime.Sec, int64(st.Ctime.Nsec))); age < settled {
+	sec, nsec := clock.Wall()
+	if sec -= st.Ctime.Sec; sec < 0 || sec < 2 && clock.Nanos(sec)*clock.Second+clock.Nanos(nsec)-clock.Nanos(st.Ctime.Nsec) < settled {
 		now.known = false
 	}
 	i.mu.Lock()

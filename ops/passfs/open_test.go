@@ -38,7 +38,7 @@ func TestOpenModes(t *testing.T) {
 		o := DefaultOptions()
 		o.Cache, o.DirectIO = c.mode, c.direct
 		w, id := fileWire(t, &o, "old")
-		time.Sleep(settled + 20*time.Millisecond)
+		time.Sleep(time.Duration(settled) + 20*time.Millisecond)
 		opened := func(want uint32, what string) {
 			t.Helper()
 			out, e := w.open(id, unix.O_RDONLY)

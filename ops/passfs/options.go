@@ -1,9 +1,8 @@
 package passfs
 
 import (
-	"time"
-
 	"github.com/fusewire/fusewire/aio"
+	"github.com/fusewire/fusewire/sg/clock"
 )
 
 // CacheMode says how far the kernel may trust what it has cached, with the
@@ -57,7 +56,7 @@ const (
 )
 
 // ByMode as a timeout means: what the cache mode says.
-const ByMode time.Duration = -1
+const ByMode clock.Nanos = -1
 
 // Options configures New. The zero value of the timeouts is "do not cache";
 // start from DefaultOptions.
@@ -66,8 +65,8 @@ type Options struct {
 	Cache CacheMode
 	// EntryTimeout is how long a name is trusted (entry_valid),
 	// AttrTimeout how long attributes are (attr_valid), NegativeTimeout
-	// how long the absence of a name is (0: not at all). Negative: ByMode.
-	EntryTimeout, AttrTimeout, NegativeTimeout time.Duration
+	// how long the absence of a name is (0: not at all). Negative: ByMode. nil is 0.
+	EntryTimeout, AttrTimeout, NegativeTimeout clock.Duration
 	// DirectIO opens every regular file with FOPEN_DIRECT_IO. ASYNC_DIO is not
 	// asked for then, nor in the cache modes that do without the page cache.
 	DirectIO bool
@@ -126,26 +125,24 @@ func DefaultOptions() Options {
 }
 
 // day is the timeout of the modes that trust their caches.
-const day = 24 * time.Hour
+const day = 24 * clock.Hour
 
-// timeouts fills in the timeouts the mode decides.
-func (o *Options) timeouts() {
-	t := time.Duration(0)
+// timeouts returns the three, with what the mode decides filled in.
+func (o *Options) timeouts() (entry, attr, negative clock.Nanos) {
+	t := clock.Nanos(0)
 	switch o.Cache {
 	case CacheAuto:
-		t = time.Second
+		t = clock.Second
 	case CacheMetadata, CacheAlways:
 		t = day
 	}
-	if o.EntryTimeout < 0 {
-		o.EntryTimeout = t
+	if entry = clock.Of(o.EntryTimeout); entry < 0 {
+		entry = t
 	}
-	if o.AttrTimeout < 0 {
-		o.AttrTimeout = t
+	if attr = clock.Of(o.AttrTimeout); attr < 0 {
+		attr = t
 	}
 	// An absent name is not trusted by any mode unless asked for: the
 	// kernel would hide a file made directly in the source.
-	if o.NegativeTimeout < 0 {
-		o.NegativeTimeout = 0
-	}
+	return entry, attr, max(clock.Of(o.NegativeTimeout), 0)
 }

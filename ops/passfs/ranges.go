@@ -1,6 +1,6 @@
 package passfs
 
-import "golang.org/x/sys/unix"
+import "github.com/fusewire/fusewire/sg/unix"
 
 // lockRange is a lock on the bytes start to end, both included.
 type lockRange struct {

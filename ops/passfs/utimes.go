@@ -2,7 +2,7 @@
 
 package passfs
 
-import "golang.org/x/sys/unix"
+import "github.com/fusewire/fusewire/sg/unix"
 
 // sysUtimensat is the call that takes 64-bit seconds.
 const sysUtimensat = unix.SYS_UTIMENSAT

@@ -1,9 +1,8 @@
 package passfs
 
 import (
-	"time"
-
-	"golang.org/x/sys/unix"
+	"github.com/fusewire/fusewire/sg/clock"
+	"github.com/fusewire/fusewire/sg/unix"
 
 	"github.com/fusewire/fusewire/ops"
 )
@@ -113,8 +112,7 @@ func (g *waitGraph) cycle(q *lockReq) bool {
 	if q.flock || !q.local {
 		return false
 	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
+	defer g.mu.hold()()
 	return g.cycleHeld(q)
 }
 
@@ -139,8 +137,7 @@ func (g *waitGraph) enter(q *lockReq) bool {
 	if q.flock {
 		return false
 	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
+	defer g.mu.hold()()
 	if e, ok := g.m[q.owner]; ok && e.q == q {
 		delete(g.m, q.owner)
 	}
@@ -180,14 +177,13 @@ type poller struct {
 
 // Intervals between attempts: from pollMin, doubled up to pollMax.
 const (
-	pollMin = time.Millisecond
-	pollMax = 64 * time.Millisecond
+	pollMin = clock.Millisecond
+	pollMax = 64 * clock.Millisecond
 )
 
 // need asks for another round. A lockSet's mu may be held.
 func (p *poller) need(fs *FS, fresh bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	defer p.mu.hold()()
 	p.asked = true
 	p.fresh = p.fresh || fresh
 	if !p.running {
@@ -209,7 +205,7 @@ func (p *poller) run(fs *FS) {
 		}
 		p.asked, p.fresh = false, false
 		p.mu.Unlock()
-		time.Sleep(d)
+		clock.Sleep(d)
 		// Those who must go on waiting ask again, in retry.
 		for _, s := range fs.locks.all() {
 			s.mu.Lock()
@@ -223,8 +219,7 @@ func (p *poller) run(fs *FS) {
 
 // all returns the sets, held.
 func (t *lockTable) all() []*lockSet {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+	defer t.mu.hold()()
 	sets := make([]*lockSet, 0, len(t.m))
 	for _, s := range t.m {
 		s.users++

@@ -3,7 +3,7 @@ package passfs
 import (
 	"bytes"
 
-	"golang.org/x/sys/unix"
+	"github.com/fusewire/fusewire/sg/unix"
 
 	"github.com/fusewire/fusewire/ops"
 	"github.com/fusewire/fusewire/protocol"

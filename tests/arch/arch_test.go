@@ -14,7 +14,7 @@ import (
 const pkg = "../../protocol"
 
 // linux are the others, which TestRunLinux runs.
-var linux = []string{"sg", "aio", "conn", "conn/conntest", "ops", "ops/passfs"}
+var linux = []string{"sg", "sg/clock", "sg/unix", "aio", "conn", "conn/conntest", "ops", "ops/passfs"}
 
 // TestMain opens every file that the tests depend on. `go test` remembers a result
 // until a file that the test opened changes, and does not see what the go commands

@@ -2,6 +2,7 @@ package hostile
 
 import (
 	"sync"
+	"syscall"
 	"time"
 	"unsafe"
 
@@ -80,7 +81,7 @@ func (d *device) ReadRequest(b []byte) (int, error) {
 }
 
 // WriteReply takes a reply, or fails.
-func (d *device) WriteReply(iov []unix.Iovec) (int, error) {
+func (d *device) WriteReply(iov []syscall.Iovec) (int, error) {
 	var b []byte
 	for i := range iov {
 		b = append(b, unsafe.Slice(iov[i].Base, int(iov[i].Len))...)
@@ -115,7 +116,7 @@ func (d *device) WriteReply(iov []unix.Iovec) (int, error) {
 }
 
 // WriteNotify takes a notification, or fails.
-func (d *device) WriteNotify(iov []unix.Iovec) (int, error) {
+func (d *device) WriteNotify(iov []syscall.Iovec) (int, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.fail != nil {

@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -104,18 +105,18 @@ func TestData(t *testing.T) {
 		for i := range b {
 			b[i] = pattern(int64(in.Offset) + int64(i))
 		}
-		iov := func(b []byte) (v unix.Iovec) { v.Base = &b[0]; v.SetLen(len(b)); return v }
+		iov := func(b []byte) (v syscall.Iovec) { v.Base = &b[0]; v.SetLen(len(b)); return v }
 		switch {
 		case n < 3:
-			_ = r.ReplyVec(0, []unix.Iovec{iov(b)}, n)
+			_ = r.ReplyVec(0, []syscall.Iovec{iov(b)}, n)
 		case how.Load() == 3: // through each other: the middle is where the end will be
 			m := n / 3
 			x, y := bytes.Clone(b[m:2*m]), bytes.Clone(b[2*m:])
 			copy(b[m:], y)
 			copy(b[m+len(y):], x)
-			_ = r.ReplyVec(0, []unix.Iovec{iov(b[:m]), iov(b[m+len(y):]), iov(b[m : m+len(y)])}, n)
+			_ = r.ReplyVec(0, []syscall.Iovec{iov(b[:m]), iov(b[m+len(y):]), iov(b[m : m+len(y)])}, n)
 		default:
-			_ = r.ReplyVec(0, []unix.Iovec{iov(b[:1]), iov(b[1 : n/2+1]), iov(b[n/2+1:])}, n)
+			_ = r.ReplyVec(0, []syscall.Iovec{iov(b[:1]), iov(b[1 : n/2+1]), iov(b[n/2+1:])}, n)
 		}
 		return true
 	}}, conn.Options{MaxWrite: 64 << 10})
