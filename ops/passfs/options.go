@@ -82,6 +82,8 @@ type Options struct {
 	// whose files are no plain files (procfs) or that is a network's, nor for
 	// files with set-id bits. Options that say how data is to go win over it:
 	// Writeback, DirectIO, CacheNever, CacheMetadata, ParallelAlways, Slow.
+	// What O_APPEND and, opened for reading too, O_DIRECT mean then lasts as long
+	// as the file is open: the kernel does not let fcntl(F_SETFL) end it.
 	NoPassthrough bool
 	// Engine, if set, carries out what a READ, an FSYNC or a WRITE with O_SYNC or
 	// O_DSYNC would otherwise keep a reader of the device waiting for. It is the
