@@ -90,6 +90,9 @@ func TestParse(t *testing.T) {
 		{both + "-o io_uring,io_uring_q_depth=4", func(o *options) {
 			o.channel.Transport, o.channel.RingDepth = conn.TransportURing, 4
 		}},
+		{both + "--zero-copy=on", func(o *options) { o.channel.ZeroCopy = conn.ZeroCopyOn }},
+		{both + "-o zero_copy=auto", func(o *options) { o.channel.ZeroCopy = conn.ZeroCopyAuto }},
+		{both + "--zero-copy auto --zero-copy=off", func(*options) {}},
 		{both + "--clone-fd", func(o *options) { o.channel.Clone = true }},
 		{both + "-o clone_fd", func(o *options) { o.channel.Clone = true }},
 		{both + "-o max_read=65536", func(o *options) { o.mount.MaxRead = 65536 }},
@@ -180,7 +183,7 @@ func TestParseErrors(t *testing.T) {
 // TestEveryOption holds the table and the code that acts on it together.
 func TestEveryOption(t *testing.T) {
 	values := map[string]string{"MODE": "", "FILE": "f", "NAME": "n", "SECONDS": "1", "N": "100", "BYTES": "8192"}
-	modes := map[string]string{"cache": "never", "xattr": "nosys", "parallel-direct-writes": "never", "transport": "uring"}
+	modes := map[string]string{"cache": "never", "xattr": "nosys", "parallel-direct-writes": "never", "transport": "uring", "zero-copy": "auto"}
 	same := []string{"default-permissions"} // on without being asked
 	for _, l := range longs {
 		v, ok := values[l.arg]
