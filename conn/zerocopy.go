@@ -110,19 +110,6 @@ func (q *queue) dropPool() {
 	}
 }
 
-// do carries out the one command that is in r's queue.
-func do(r *uring.Ring) unix.Errno {
-	for {
-		_, e := r.Enter(1)
-		if p, ok := r.Next(); ok {
-			return unix.Errno(-min(p.Res, 0))
-		}
-		if e != 0 && e != unix.EINTR && e != unix.EAGAIN && e != unix.EBUSY {
-			return e
-		}
-	}
-}
-
 // buffer returns the part of the pool that the kernel has given to a request, nil
 // if it has none: then it says offset 0, which is another's
 // (fs/fuse/dev_uring.c: fuse_uring_req_has_copyable_payload).
