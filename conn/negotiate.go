@@ -56,7 +56,7 @@ func (c *Conn) init(r *Request) {
 		// What comes on the device now is little.
 		c.opt.IdleThreads = 1
 	} else {
-		c.noZeroCopy("requests do not come on io_uring")
+		c.zeroed(unix.EOPNOTSUPP)
 	}
 	c.monIdle.Store(false)
 	c.users.Add(1)

@@ -58,7 +58,12 @@ func (c *Conn) prepareRings(out *protocol.InitOut, offered protocol.InitFlags) e
 	if size > c.lay.in || size > c.lay.data || depth < 1 {
 		return &Error{Op: "io_uring", Err: unix.ENOMEM, Detail: "slots"}
 	}
-	s := &rings{zero: c.opt.ZeroCopy != ZeroCopyOff && offered&protocol.InitHasIOUringBufpool != 0, depth: depth, size: size, report: make(chan error, n)}
+	s := &rings{depth: depth, size: size, report: make(chan error, n)}
+	if offered&protocol.InitHasIOUringBufpool == 0 {
+		s.noZero.Store(uint32(unix.EOPNOTSUPP))
+	} else {
+		s.zero = c.opt.ZeroCopy != ZeroCopyOff
+	}
 	var err error
 	s.escape, err = newRing(4, dev.RingFD(n))
 	if err != nil {
@@ -113,7 +118,7 @@ func (c *Conn) engageRings(s *rings) bool {
 	if err == nil {
 		s.to(ringServe)
 		_ = s.escape.Close()
-		c.zeroed(s)
+		c.zeroed(unix.Errno(s.noZero.Load()))
 		return true
 	}
 	if e := s.flee(); e != nil {

@@ -30,10 +30,16 @@ const (
 // ZeroCopy reports whether opens may be answered with FopenIOUringZeroCopy.
 func (c *Conn) ZeroCopy() bool { return c.zero.Load() }
 
-// noZeroCopy tells why there is none, if it was asked for.
-func (c *Conn) noZeroCopy(why string) {
-	if c.opt.ZeroCopy == ZeroCopyOn {
-		c.log("zero copy is not used: " + why)
+// zeroed notes that there is zero copy, or tells why not if it was asked for: EPERM
+// is CAP_SYS_ADMIN that is lacking, EOPNOTSUPP the kernel or its rings.
+func (c *Conn) zeroed(e unix.Errno) {
+	if c.opt.ZeroCopy == ZeroCopyOff {
+		return
+	}
+	if e == 0 {
+		c.zero.Store(true)
+	} else if c.opt.ZeroCopy == ZeroCopyOn {
+		c.log("zero copy is not used (it needs io_uring, Linux 7.3 and CAP_SYS_ADMIN): " + e.Error())
 	}
 }
 
@@ -67,21 +73,32 @@ func (q *queue) makePool() {
 // addPool makes the queue in the kernel, with its pool. If there can be no such
 // queue it will be an ordinary one; only an error means that there is none.
 func (q *queue) addPool() error {
-	s := sqe(q.ring, protocol.IOUringCmdAddQueue, 0, uint16(q.id), 0)
-	cmd := protocol.ViewOf[protocol.UringCmdReq](s.Cmd()[:])
-	cmd.Flags = protocol.UringZeroCopy
-	if e := do(q.ring); e != 0 {
+	if e := q.ask(protocol.IOUringCmdAddQueue, protocol.UringZeroCopy, nil); e != 0 {
 		q.s.noZero.Store(uint32(e))
 		q.dropPool()
 		return nil
 	}
-	s = sqe(q.ring, protocol.IOUringCmdAddBufpool, 0, uint16(q.id), 0)
-	cmd = protocol.ViewOf[protocol.UringCmdReq](s.Cmd()[:])
-	cmd.Bufpool = protocol.UringBufpool{Uaddr: uint64(uring.Address(q.pool)), Len: uint32(len(q.pool))}
-	if e := do(q.ring); e != 0 {
+	if e := q.ask(protocol.IOUringCmdAddBufpool, 0, q.pool); e != 0 {
 		return &Error{Op: "io_uring buffer pool", Err: e}
 	}
 	return nil
+}
+
+// ask carries out one command, which is the only thing in the ring.
+func (q *queue) ask(cmd uint32, flags uint64, pool []byte) unix.Errno {
+	s := sqe(q.ring, cmd, 0, uint16(q.id), 0)
+	a := protocol.ViewOf[protocol.UringCmdReq](s.Cmd()[:])
+	a.Flags, a.Bufpool.Uaddr, a.Bufpool.Len = flags, uint64(uring.Address(pool)), uint32(len(pool))
+	for {
+		_, e := q.ring.Enter(1)
+		if p, ok := q.ring.Next(); ok {
+			_, e = p.Result()
+			return e
+		}
+		if e != 0 && e != unix.EINTR && e != unix.EAGAIN && e != unix.EBUSY {
+			return e
+		}
+	}
 }
 
 // dropPool unmaps the pool once nobody can use it any more. mu is held.
@@ -93,34 +110,6 @@ func (q *queue) dropPool() {
 	}
 }
 
-// do carries out the one command that is in r's queue.
-func do(r *uring.Ring) unix.Errno {
-	for {
-		_, e := r.Enter(1)
-		if p, ok := r.Next(); ok {
-			return unix.Errno(-min(p.Res, 0))
-		}
-		if e != 0 && e != unix.EINTR && e != unix.EAGAIN && e != unix.EBUSY {
-			return e
-		}
-	}
-}
-
-// zeroed deals with what became of the queues' pools, once all are there.
-func (c *Conn) zeroed(s *rings) {
-	switch e := unix.Errno(s.noZero.Load()); {
-	case c.opt.ZeroCopy == ZeroCopyOff:
-	case !s.zero:
-		c.noZeroCopy("the kernel has none (before Linux 7.3)")
-	case e == unix.EPERM:
-		c.noZeroCopy("it needs CAP_SYS_ADMIN")
-	case e != 0:
-		c.noZeroCopy(e.Error())
-	default:
-		c.zero.Store(true)
-	}
-}
-
 // buffer returns the part of the pool that the kernel has given to a request, nil
 // if it has none: then it says offset 0, which is another's
 // (fs/fuse/dev_uring.c: fuse_uring_req_has_copyable_payload).
@@ -128,7 +117,7 @@ func (q *queue) buffer(h *protocol.UringReqHeader) []byte {
 	e, op := &h.RingEntInOut, protocol.ViewOf[protocol.InHeader](h.InOut[:]).Opcode
 	if e.PayloadSz == 0 {
 		fixed, more := protocol.ReplySize(op, &q.c.params)
-		if fixed == 0 && !more {
+		if fixed == 0 && !more || !op.Known() { // of others nobody knows
 			return nil
 		}
 	}

@@ -91,6 +91,9 @@ func TestParse(t *testing.T) {
 		{both + "-o io_uring,io_uring_q_depth=4", func(o *options) {
 			o.channel.Transport, o.channel.RingDepth = conn.TransportURing, 4
 		}},
+		{both + "--zero-copy=on", func(o *options) { o.channel.ZeroCopy = conn.ZeroCopyOn }},
+		{both + "-o zero_copy=auto", func(o *options) { o.channel.ZeroCopy = conn.ZeroCopyAuto }},
+		{both + "--zero-copy auto --zero-copy=off", func(*options) {}},
 		{both + "--clone-fd", func(o *options) { o.channel.Clone = true }},
 		{both + "-o clone_fd", func(o *options) { o.channel.Clone = true }},
 		{both + "-o max_read=65536", func(o *options) { o.mount.MaxRead = 65536 }},

@@ -29,7 +29,9 @@ type pending struct {
 	moved func(n int, e unix.Errno) // transferred
 }
 
-// pending returns r's.
+// pending returns r's. It stays a call.
+//
+//go:noinline
 func (fs *FS) pending(r *ops.Request) *pending {
 	p, _ := r.Local.(*pending)
 	if p == nil {

@@ -66,7 +66,7 @@ var modes = []mode{
 	{"writeback", []string{"--writeback"}, false, nil},
 	{"fallback", []string{"--transport=uring", "--zero-copy=on", "--nopassthrough"}, false, func(s *served, a *args) {
 		check("fallback/said", s, func() error {
-			for _, want := range []string{"io_uring is not used, /dev/fuse is: the kernel does not offer it", "zero copy is not used: "} {
+			for _, want := range []string{"io_uring is not used, /dev/fuse is: the kernel does not offer it", "zero copy is not used ("} {
 				if strings.Count(s.out.String(), want) != 1 {
 					return fmt.Errorf("not said once: %q, but %q", want, s.out.String())
 				}
