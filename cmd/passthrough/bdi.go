@@ -27,7 +27,7 @@ func (s *server) setBDI() {
 			unix.Close(fd)
 		}
 		if err != nil {
-			say("cannot set " + name + ": " + err.Error() + " (only root can; going on without)")
+			say("cannot set " + name + ": " + err.Error() + "; going on without")
 		}
 	}
 }

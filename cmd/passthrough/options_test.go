@@ -189,7 +189,7 @@ func TestParseErrors(t *testing.T) {
 
 // TestEveryOption holds the table and the code that acts on it together.
 func TestEveryOption(t *testing.T) {
-	values := map[string]string{"MODE": "", "FILE": "f", "NAME": "n", "SECONDS": "1", "N": "100", "BYTES": "8192", "PERCENT": "2", "KIB": "64", "0|1": "1"}
+	values := map[string]string{"MODE": "", "FILE": "f", "NAME": "n", "SECONDS": "1", "N": "100", "BYTES": "8192", "PERCENT": "40", "KIB": "1024", "0|1": "0"}
 	modes := map[string]string{"cache": "never", "xattr": "nosys", "parallel-direct-writes": "never", "transport": "uring", "zero-copy": "on"}
 	same := []string{"default-permissions"} // on without being asked
 	for _, l := range longs {
