@@ -264,8 +264,8 @@ func (fs *FS) reopenOnce(i *inode, flags int) (int, error) {
 	if err != nil {
 		return -1, err
 	}
-	if h == "" && i.mnt.openable {
-		i.takeHandle(p) // for the next time
+	if h == "" && i.mnt.openable && i.hint.Load()&openedBefore != 0 {
+		i.takeHandle(p) // there will be a next time
 	}
 	var b [12]byte
 	fd, err := openAt(fs.procFD, fdName(p, &b), flags, 0)

@@ -43,7 +43,7 @@ type inode struct {
 	nodeid uint64
 	key    key
 	mode   uint32        // S_IFMT bits; a file never changes its type
-	slot   atomic.Uint32 // in FS.names; 0: none
+	hint   atomic.Uint32 // its bit in FS.names (0: none), and openedBefore
 	mnt    *mount
 
 	state   atomic.Uint64 // descriptor, flags and pins: see budget.go
@@ -76,6 +76,7 @@ func (i *inode) held() bool { return i.state.Load()>>32 != 0 || i.opens.Load() >
 func (i *inode) opened(fd int) {
 	i.mu.Lock()
 	i.files = append(i.files, fd)
+	i.hint.Or(openedBefore)
 	i.opens.Store(int32(len(i.files)))
 	i.mu.Unlock()
 }
@@ -246,7 +247,7 @@ func (fs *FS) Forget(nodeid, n uint64) {
 	s.mu.Lock()
 	s.remove(i)
 	s.mu.Unlock()
-	fs.names.clear(i.slot.Load())
+	fs.names.clear(i.hint.Load() &^ openedBefore)
 	fs.kill(i)
 }
 

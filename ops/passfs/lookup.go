@@ -54,7 +54,7 @@ func (fs *FS) lookupAt(dir *inode, dirfd int, c *byte, name []byte, st *unix.Sta
 	i, err := fs.intern(dir, name, fd, true, st)
 	if err == nil {
 		fs.names.set(slot)
-		i.slot.Store(slot) // of several names the last counts
+		i.hint.Store(slot) // of several names the last counts
 	}
 	return i, err
 }

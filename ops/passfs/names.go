@@ -10,6 +10,10 @@ type nameGuess [nameSlots / 32]atomic.Uint32
 
 const nameSlots = 1 << 18 // 32 KiB
 
+// openedBefore in inode.hint: it has been opened, and may be again. (A lookup by
+// another name may lose it.)
+const openedBefore = 1 << 31
+
 // nameSlot returns the bit of a name, never 0 (FNV-1a).
 func nameSlot(nodeid uint64, name []byte) uint32 {
 	h := 0xcbf29ce484222325 ^ nodeid*0x9e3779b97f4a7c15

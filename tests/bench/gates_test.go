@@ -30,7 +30,7 @@ var gates = map[string][]gate{
 		{"create", 5, 18},
 		{"stat cold", 1, 4},
 		{"open+read+close", 3, 11},
-		{"open+read+close cold", 4, 16},
+		{"open+read+close cold", 4, 15},
 		{"unlink", 2, 8},
 		{"rm -r", 2.6, 13},
 		{"find cold", 0.4, 3.2},
@@ -40,7 +40,7 @@ var gates = map[string][]gate{
 		{"create", 3, 13},
 		{"stat cold", 1, 4},
 		{"open+read+close", 2, 9},
-		{"open+read+close cold", 3, 14},
+		{"open+read+close cold", 3, 13},
 		{"unlink", 1, 5},
 		{"rm -r", 1.6, 10},
 		{"find cold", 0.4, 3.2},
@@ -49,7 +49,7 @@ var gates = map[string][]gate{
 	"--nopassthrough": {
 		{"create", 5, 16},
 		{"open+read+close", 3, 9},
-		{"open+read+close cold", 5, 17},
+		{"open+read+close cold", 5, 16},
 		{"untar", 12.2, 42.5},
 	},
 }
