@@ -6,6 +6,8 @@ import "github.com/fusewire/fusewire/sg/unix"
 // errno it ended with. errors.Is works with a unix.Errno and with
 // [ErrUnmounted] and [ErrAborted].
 type Error struct {
+	_ [0]func() // not comparable: no code for it
+
 	Op     string // what was attempted: "mount", "init", "serve", "notify", ...
 	Path   string // the mountpoint or device concerned; may be empty
 	Err    error  // a unix.Errno wherever the kernel gave one; may be nil

@@ -147,20 +147,13 @@ func startTool(tool string, argv []string, sock int) (child, error) {
 		return child{}, err
 	}
 	defer unix.Close(p[1])
-	attr := syscall.ProcAttr{
-		Env:   []string{"PATH=" + safePath, "LC_ALL=C"},
-		Files: []uintptr{uintptr(null), uintptr(null), uintptr(p[1])},
-	}
+	env, files := []string{"PATH=" + safePath, "LC_ALL=C"}, []int{null, null, p[1]}
 	if sock >= 0 {
-		attr.Env = append(attr.Env, "_FUSE_COMMFD="+strconv.Itoa(commFD))
-		attr.Files = append(attr.Files, uintptr(sock))
+		env, files = append(env, "_FUSE_COMMFD="+strconv.Itoa(commFD)), append(files, sock)
 	}
-	pid, err := syscall.ForkExec(tool, argv, &attr)
+	pid, err := unix.Spawn(tool, argv, env, files, false)
 	if err != nil {
 		unix.Close(p[0])
-		if e, ok := err.(syscall.Errno); ok {
-			err = unix.Errno(e)
-		}
 		return child{}, err
 	}
 	return child{pid: pid, stderr: p[0]}, nil

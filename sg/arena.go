@@ -10,6 +10,8 @@ import (
 
 // Error is the one error of this package. It unwraps to a unix.Errno.
 type Error struct {
+	_ [0]func() // not comparable: no code for it
+
 	Op  string // "arena"
 	Err error  // unix.Errno
 	N   int    // bytes concerned

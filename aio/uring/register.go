@@ -9,7 +9,7 @@ import (
 // register makes an *Error of what the kernel says.
 func (r *Ring) register(what string, op uintptr, arg unsafe.Pointer, n int) error {
 	if _, e := r.sysRegister(op, arg, n); e != 0 {
-		return &Error{what, e}
+		return &Error{Op: what, Err: e}
 	}
 	return nil
 }
@@ -90,7 +90,7 @@ func (r *Ring) update(what string, op uintptr, arg unsafe.Pointer, n, want int) 
 		e = unix.EINVAL
 	}
 	if e != 0 {
-		return &Error{what, e}
+		return &Error{Op: what, Err: e}
 	}
 	return nil
 }

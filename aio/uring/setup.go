@@ -15,7 +15,7 @@ type Options struct {
 // on old ones.
 func Setup(entries uint32, o Options) (*Ring, error) {
 	if o.Flags&SetupSQPoll != 0 {
-		return nil, &Error{"setup", unix.EINVAL}
+		return nil, &Error{Op: "setup", Err: unix.EINVAL}
 	}
 	p := params{flags: o.Flags, cqEntries: o.CQEntries}
 	if o.CQEntries != 0 {
@@ -26,12 +26,12 @@ func Setup(entries uint32, o Options) (*Ring, error) {
 	}
 	fd, e := sysSetup(entries, &p)
 	if e != 0 {
-		return nil, &Error{"setup", e}
+		return nil, &Error{Op: "setup", Err: e}
 	}
 	r := &Ring{fd: fd, enterFD: fd, flags: p.flags, features: p.features}
 	if e := r.attach(&p); e != 0 {
 		_ = r.Close()
-		return nil, &Error{"mmap", e}
+		return nil, &Error{Op: "mmap", Err: e}
 	}
 	return r, nil
 }

@@ -24,25 +24,21 @@ func background(o *options, argv []string) int {
 		say("pipe: " + err.Error())
 		return 1
 	}
-	files := []uintptr{0, 1, 2}
+	files := []int{0, 1, 2}
 	if n, ok := strings.CutPrefix(o.mnt, "/dev/fd/"); ok {
 		// the child must find the descriptor under the same number
 		if fd, ok := decimal(n); ok && fd > 2 && fd < 1<<16 {
 			for len(files) < int(fd) {
-				files = append(files, ^uintptr(0))
+				files = append(files, -1)
 			}
 			if _, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err == nil {
-				files = append(files, uintptr(fd))
+				files = append(files, int(fd))
 			}
 		}
 	}
 	at := len(files)
-	files = append(files, uintptr(p[1]))
-	pid, err := syscall.ForkExec("/proc/self/exe", argv, &syscall.ProcAttr{
-		Env:   append(syscall.Environ(), readyEnv+"="+strconv.Itoa(at)),
-		Files: files,
-		Sys:   &syscall.SysProcAttr{Setsid: true},
-	})
+	files = append(files, p[1])
+	pid, err := unix.Spawn("/proc/self/exe", argv, append(syscall.Environ(), readyEnv+"="+strconv.Itoa(at)), files, true)
 	unix.Close(p[1])
 	if err != nil {
 		say("cannot start /proc/self/exe: " + err.Error())

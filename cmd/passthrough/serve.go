@@ -22,6 +22,8 @@ type server struct {
 // with err, or its beginning (isReady). One channel is less program than a
 // select over three.
 type event struct {
+	_ [0]func() // not comparable: no code for it
+
 	sig unix.Signal
 	err error
 }

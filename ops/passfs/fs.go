@@ -109,6 +109,8 @@ func (fs *FS) open(srcFD int) error {
 
 // Error is what New returns.
 type Error struct {
+	_ [0]func() // not comparable: no code for it
+
 	Op  string // what was done
 	Err error  // a unix.Errno
 }

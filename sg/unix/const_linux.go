@@ -156,6 +156,7 @@ const (
 	SEEK_HOLE                  = 4
 	SEEK_SET                   = 0
 	SHUT_RDWR                  = syscall.SHUT_RDWR
+	SIGCHLD                    = syscall.SIGCHLD
 	SIGHUP                     = syscall.SIGHUP
 	SIGINT                     = syscall.SIGINT
 	SIGPIPE                    = syscall.SIGPIPE
@@ -182,7 +183,12 @@ const (
 	SYS_CAPGET                 = syscall.SYS_CAPGET
 	SYS_CAPSET                 = syscall.SYS_CAPSET
 	SYS_CLOCK_GETTIME          = syscall.SYS_CLOCK_GETTIME
+	SYS_CLONE                  = syscall.SYS_CLONE
+	SYS_CLOSE                  = syscall.SYS_CLOSE
+	SYS_DUP3                   = syscall.SYS_DUP3
 	SYS_EVENTFD2               = syscall.SYS_EVENTFD2
+	SYS_EXECVE                 = syscall.SYS_EXECVE
+	SYS_EXIT_GROUP             = syscall.SYS_EXIT_GROUP
 	SYS_FCHMODAT               = syscall.SYS_FCHMODAT
 	SYS_FCHOWNAT               = syscall.SYS_FCHOWNAT
 	SYS_FCNTL                  = syscall.SYS_FCNTL
@@ -206,6 +212,7 @@ const (
 	SYS_SETFSGID               = syscall.SYS_SETFSGID
 	SYS_SETFSUID               = syscall.SYS_SETFSUID
 	SYS_SETGROUPS              = syscall.SYS_SETGROUPS
+	SYS_SETSID                 = syscall.SYS_SETSID
 	SYS_SETXATTR               = syscall.SYS_SETXATTR
 	SYS_SPLICE                 = syscall.SYS_SPLICE
 	SYS_SYMLINKAT              = syscall.SYS_SYMLINKAT
@@ -214,6 +221,7 @@ const (
 	SYS_UNLINKAT               = syscall.SYS_UNLINKAT
 	SYS_UNSHARE                = syscall.SYS_UNSHARE
 	SYS_UTIMENSAT              = syscall.SYS_UTIMENSAT
+	SYS_WRITE                  = syscall.SYS_WRITE
 	SYS_WRITEV                 = syscall.SYS_WRITEV
 	S_IFBLK                    = syscall.S_IFBLK
 	S_IFCHR                    = syscall.S_IFCHR

@@ -18,6 +18,7 @@ import (
 	"log"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -141,7 +142,7 @@ func used(root string) map[string]string {
 			case *ast.SelectorExpr:
 				return false
 			case *ast.Ident:
-				if strings.HasPrefix(n.Name, "SYS_") || n.Name == "EINVAL" {
+				if constName.MatchString(n.Name) {
 					names[n.Name] = "this package"
 				}
 			}
@@ -150,6 +151,9 @@ func used(root string) map[string]string {
 	}
 	return names
 }
+
+// constName are the constants that the package itself uses.
+var constName = regexp.MustCompile(`^(SYS_|F_|O_|SIG)[A-Z0-9_]+$|^E[A-Z0-9]+$`)
 
 func cmp(a, b error) error {
 	if a != nil {
