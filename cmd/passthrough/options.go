@@ -63,7 +63,7 @@ var longs = [...]struct{ name, short, arg, help string }{
 	{"transport", "", "MODE", "dev (default), uring (io_uring), or auto (sound ones)"},
 	{"io-uring", "", "", "the same as --transport=uring"},
 	{"io-uring-q-depth", "", "N", "requests that each CPU's ring holds (default: 8)"},
-	{"zero-copy", "", "MODE", "off (default), auto or on: data stay in the kernel (with rings, Linux 7.3)"},
+	{"zero-copy", "", "MODE", "off (default), auto or on: data stay in the kernel (7.3)"},
 	{"max-read", "", "BYTES", "largest read request (default: no limit)"},
 	{"max-write", "", "BYTES", "largest write request (default: 1M, to 4M by fs.fuse limit)"},
 	{"max-background", "", "N", "asynchronous requests at once (default: 256)"},
