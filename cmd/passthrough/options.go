@@ -7,6 +7,7 @@ import (
 	"github.com/fusewire/fusewire/ops/passfs"
 	"github.com/fusewire/fusewire/sg/clock"
 	"github.com/fusewire/fusewire/sg/unix"
+	"github.com/fusewire/fusewire/wb"
 )
 
 // version is printed by --version.
@@ -26,6 +27,8 @@ type options struct {
 	mount   conn.MountOptions
 	channel conn.Options
 	fs      passfs.Options
+	wb      bool
+	cache   wb.Config
 }
 
 // longs are the options with a name, as --NAME VALUE, --NAME=VALUE or, with
@@ -52,6 +55,9 @@ var longs = [...]struct{ name, short, arg, help string }{
 	{"max-ratio", "", "PERCENT", "dirty memory this mount may have of all (root; else 1)"},
 	{"strict-limit", "", "0|1", "... even while nobody else has any (root; else 1)"},
 	{"read-ahead-kb", "", "KIB", "how far the kernel reads ahead (root; else 128)"},
+	{"wb-cache", "", "MODE", "hold written data back: off (default), on, lazy (not at close)"},
+	{"wb-cache-size", "", "BYTES", "memory for it (default: 64M)"},
+	{"wb-cache-age", "", "SECONDS", "how long at most (default: 5)"},
 	{"direct-io", "", "", "do not use the page cache"},
 	{"nopassthrough", "", "", "do not let the kernel read and write SRC's files itself"},
 	{"parallel-direct-writes", "", "MODE", "auto (where no page cache is used), always (O_DIRECT) or never"},
@@ -172,6 +178,12 @@ func parse(args []string) (*options, error) {
 	}
 	if o.fs.Writeback && (o.fs.DirectIO || o.fs.Cache == passfs.CacheNever || o.fs.Cache == passfs.CacheMetadata) {
 		return nil, usage("--writeback needs the page cache: not with --direct-io, --cache=never or --cache=metadata")
+	}
+	if !o.wb && (o.cache.Bytes != 0 || o.cache.Age != nil) {
+		return nil, usage("--wb-cache-size and --wb-cache-age need --wb-cache")
+	}
+	if o.fs.Writeback && o.wb {
+		return nil, usage("--writeback and --wb-cache are two caches for one thing: choose one")
 	}
 	if o.fs.Unchecked && o.mount.AllowOther {
 		return nil, usage("--no-default-permissions is for a mount of one user's own: not with --allow-other")
@@ -373,6 +385,11 @@ func (o *options) apply(name, val, as string) error {
 		default:
 			return bad("auto, always or never")
 		}
+	case "wb-cache":
+		o.wb, o.fs.LazyClose = val != "off", val == "lazy"
+		if val != "off" && val != "on" && val != "lazy" {
+			return bad("off, on or lazy")
+		}
 	case "xattr":
 		switch val {
 		case "passthrough":
@@ -384,7 +401,7 @@ func (o *options) apply(name, val, as string) error {
 		default:
 			return bad("passthrough, noattr or nosys")
 		}
-	case "entry-timeout", "attr-timeout", "negative-timeout":
+	case "entry-timeout", "attr-timeout", "negative-timeout", "wb-cache-age":
 		d, ok := seconds(val)
 		if !ok {
 			return bad("a number of seconds")
@@ -394,6 +411,8 @@ func (o *options) apply(name, val, as string) error {
 			o.fs.EntryTimeout = d
 		case "attr-timeout":
 			o.fs.AttrTimeout = d
+		case "wb-cache-age":
+			o.cache.Age = max(d, 1)
 		default:
 			o.fs.NegativeTimeout = d
 		}
@@ -410,8 +429,11 @@ func (o *options) number(name, val string, bad func(string) error) error {
 	switch name {
 	case "num-threads", "io-uring-q-depth":
 		most, want = 1024, "a number from 1 to 1024"
-	case "max-read", "max-write":
+	case "max-read", "max-write", "wb-cache-size":
 		least, most, want = 4096, 64<<20, "a size from 4096 to 64M"
+		if name == "wb-cache-size" {
+			least, most, want = 1<<20, 1<<30, "a size from 1M to 1024M"
+		}
 		if n := len(val) - 1; n >= 0 {
 			switch val[n] {
 			case 'k', 'K':
@@ -442,6 +464,8 @@ func (o *options) number(name, val string, bad func(string) error) error {
 		o.mount.MaxRead = uint32(n)
 	case "max-write":
 		o.channel.MaxWrite = uint32(n)
+	case "wb-cache-size":
+		o.cache.Bytes = int(n)
 	case "max-background":
 		o.channel.MaxBackground = uint16(n)
 	case "congestion-threshold":

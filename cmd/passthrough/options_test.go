@@ -67,6 +67,11 @@ func TestParse(t *testing.T) {
 			o.fs.NegativeTimeout, o.fs.AttrTimeout, o.fs.EntryTimeout = clock.Nanos(500*time.Millisecond), clock.Nanos(0), clock.Nanos(2*time.Second)
 		}},
 		{both + "--writeback", func(o *options) { o.fs.Writeback = true }},
+		{both + "--wb-cache=on --wb-cache-size=8M --wb-cache-age=0.5", func(o *options) {
+			o.wb, o.cache.Bytes, o.cache.Age = true, 8<<20, clock.Nanos(500*time.Millisecond)
+		}},
+		{both + "-o wb_cache=lazy,wb_cache_age=0", func(o *options) { o.wb, o.fs.LazyClose, o.cache.Age = true, true, clock.Nanos(1) }},
+		{both + "--wb-cache=lazy --wb-cache=off", func(o *options) {}},
 		{both + "--nopassthrough", func(o *options) { o.fs.NoPassthrough = true }},
 		{both + "-o nopassthrough", func(o *options) { o.fs.NoPassthrough = true }},
 		{both + "-o writeback_cache", func(o *options) { o.fs.Writeback = true }},
@@ -177,6 +182,10 @@ func TestParseErrors(t *testing.T) {
 		"-o subtype= a b":                 "-o subtype: the name is empty",
 		"a b --log-file=":                 "--log-file: the name is empty",
 		"--writeback a b --direct-io":     "--writeback needs the page cache: not with --direct-io, --cache=never or --cache=metadata",
+		"--wb-cache=on --writeback a b":   "--writeback and --wb-cache are two caches for one thing: choose one",
+		"--wb-cache=of a b":               "--wb-cache: 'of' is not off, on or lazy",
+		"--wb-cache-size=8M a b":          "--wb-cache-size and --wb-cache-age need --wb-cache",
+		"--wb-cache-size=8K a b":          "--wb-cache-size: '8K' is not a size from 1M to 1024M",
 		"--writeback a b --cache=never":   "--writeback needs the page cache: not with --direct-io, --cache=never or --cache=metadata",
 		"--max-background=9 a b --congestion-threshold=10": "--congestion-threshold is above --max-background",
 	} {
@@ -189,8 +198,8 @@ func TestParseErrors(t *testing.T) {
 
 // TestEveryOption holds the table and the code that acts on it together.
 func TestEveryOption(t *testing.T) {
-	values := map[string]string{"MODE": "", "FILE": "f", "NAME": "n", "SECONDS": "1", "N": "100", "BYTES": "8192", "PERCENT": "40", "KIB": "1024", "0|1": "0"}
-	modes := map[string]string{"cache": "never", "xattr": "nosys", "parallel-direct-writes": "never", "transport": "uring", "zero-copy": "on"}
+	values := map[string]string{"MODE": "", "FILE": "f", "NAME": "n", "SECONDS": "1", "N": "100", "BYTES": "2097152", "PERCENT": "40", "KIB": "1024", "0|1": "0"}
+	modes := map[string]string{"cache": "never", "xattr": "nosys", "parallel-direct-writes": "never", "transport": "uring", "zero-copy": "on", "wb-cache": "on"}
 	same := []string{"default-permissions"} // on without being asked
 	for _, l := range longs {
 		v, ok := values[l.arg]

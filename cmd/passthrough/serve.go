@@ -7,6 +7,7 @@ import (
 	"github.com/fusewire/fusewire/ops"
 	"github.com/fusewire/fusewire/ops/passfs"
 	"github.com/fusewire/fusewire/sg/unix"
+	"github.com/fusewire/fusewire/wb"
 )
 
 // server is one mount from beginning to end.
@@ -91,6 +92,12 @@ func (s *server) start() (logFD int, err error) {
 		return -1, err
 	}
 	o.fs.Log = say
+	if o.wb {
+		o.cache.Log = say
+		if o.fs.WriteCache, err = wb.New(wb.NewThreads(64, nil), o.cache); err != nil {
+			return -1, err
+		}
+	}
 	fs, err := passfs.New(src, &o.fs)
 	if err != nil {
 		return -1, err

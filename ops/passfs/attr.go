@@ -7,6 +7,7 @@ import (
 
 	"github.com/fusewire/fusewire/ops"
 	"github.com/fusewire/fusewire/protocol"
+	"github.com/fusewire/fusewire/wb"
 )
 
 // attrFrom is st on the wire. The inode number is the source's: two files on
@@ -42,7 +43,9 @@ func encodeDev(major, minor uint32) uint32 {
 func (fs *FS) statOf(nodeid, fh uint64, has bool, sync int, st *unix.Statx_t) error {
 	if has {
 		if f := fs.files.get(fh); f != nil && f.i.nodeid == nodeid {
+			gen := f.i.gen()
 			err := statxSync(f.fd, sync, st)
+			fs.asWritten(f.i, st, gen)
 			fs.put(f)
 			return err
 		} else if f != nil {
@@ -53,8 +56,10 @@ func (fs *FS) statOf(nodeid, fh uint64, has bool, sync int, st *unix.Statx_t) er
 	if err != nil {
 		return err
 	}
+	gen := i.gen()
 	err = statxSync(fd, sync, st)
 	fs.unpin(i)
+	fs.asWritten(i, st, gen)
 	return err
 }
 
@@ -113,6 +118,38 @@ func (fs *FS) Setattr(r *ops.Request, in *protocol.SetattrIn, out *protocol.Attr
 	if err != nil {
 		return err
 	}
+	if w := i.wb.Load(); w != nil {
+		return fs.setattrHeld(r, w, i, in, out)
+	}
+	return fs.setattrNow(r, i, in, out, false)
+}
+
+// setattrHeld is Setattr of a file of which something may be held back.
+func (fs *FS) setattrHeld(r *ops.Request, w *wb.File, i *inode, in *protocol.SetattrIn, out *protocol.AttrOut) error {
+	switch {
+	case in.Valid&protocol.FattrSize != 0:
+		_, err := fs.alone(r, w, 0, -1, int64(min(in.Size, math.MaxInt64)), func(late bool, err error) (int, error) {
+			if err == nil {
+				err = fs.setattrNow(r, i, in, out, late)
+			}
+			return 0, err
+		})
+		return err
+	case in.Valid&protocol.FattrMtime != 0:
+		// What is written later would set it anew. If that fails it is tried again
+		// some time, and said to who wrote it.
+		_, err := fs.later(r, w, func(late bool, _ error) (int, error) {
+			return 0, fs.setattrNow(r, i, in, out, late)
+		})
+		return err
+	}
+	return fs.setattrNow(r, i, in, out, false)
+}
+
+// setattrNow is Setattr when what is held back has been written, as far as it has
+// to be. late: on no thread of the channel's, the thread's capabilities being the
+// server's.
+func (fs *FS) setattrNow(r *ops.Request, i *inode, in *protocol.SetattrIn, out *protocol.AttrOut, late bool) (err error) {
 	var f *file
 	if in.Valid&protocol.FattrFh != 0 {
 		f = fs.files.get(in.Fh)
@@ -132,12 +169,19 @@ func (fs *FS) Setattr(r *ops.Request, in *protocol.SetattrIn, out *protocol.Attr
 		}
 		defer fs.unpin(i)
 	}
-	if err := fs.setattr(r, i, f, fd, in); err != nil {
+	i.plain.Store(false)
+	err = fs.setattr(r, i, f, fd, in, late)
+	i.plain.Store(false)
+	if err != nil {
 		return err
 	}
 	var st unix.Statx_t
+	gen := i.gen()
 	if err := statxFD(fd, &st); err != nil {
 		return err
+	}
+	if in.Valid&protocol.FattrSize == 0 { // else alone, and about to drop what was cut off
+		fs.asWritten(i, &st, gen)
 	}
 	fs.attr(&st, out)
 	if in.Valid == 0 {
@@ -167,7 +211,19 @@ func (fs *FS) chownNothing(r *ops.Request, fd int) error {
 }
 
 // setattr changes the file i, through fd: f's if f is not nil, else O_PATH.
-func (fs *FS) setattr(r *ops.Request, i *inode, f *file, fd int, in *protocol.SetattrIn) error {
+func (fs *FS) setattr(r *ops.Request, i *inode, f *file, fd int, in *protocol.SetattrIn, late bool) error {
+	locked := false
+	fsetid := func(have bool) {
+		switch {
+		case !late:
+			fs.fsetid(r, have)
+		case !have:
+			locked = true
+			fs.lateFsetid(true)
+		case locked:
+			setCap(unix.CAP_FSETID, fs.hasFsetid)
+		}
+	}
 	if in.Valid == 0 {
 		return fs.chownNothing(r, fd)
 	}
@@ -183,14 +239,18 @@ func (fs *FS) setattr(r *ops.Request, i *inode, f *file, fd int, in *protocol.Se
 		// The flag comes with every chown, root's too, who does not lose a
 		// set-group-id bit without group execution by it. The other bits go
 		// with any chown.
-		fs.fsetid(r, !kill || r.Uid() == 0)
+		fsetid(!kill || r.Uid() == 0)
 		if err := chownFD(fd, uid, gid); err != nil {
 			return err
 		}
 	}
 	if in.Valid&protocol.FattrSize != 0 {
-		fs.fsetid(r, !kill)
-		if err := fs.truncate(r, i, f, in.Size); err != nil {
+		fsetid(!kill)
+		by := r
+		if late {
+			by = nil
+		}
+		if err := fs.truncate(by, i, f, in.Size); err != nil {
 			return err
 		}
 	}
@@ -200,7 +260,7 @@ func (fs *FS) setattr(r *ops.Request, i *inode, f *file, fd int, in *protocol.Se
 		}
 		// Whether the caller may set S_ISGID has been checked.
 		if in.Mode&unix.S_ISGID != 0 {
-			fs.fsetid(r, true)
+			fsetid(true)
 		}
 		var err error
 		if f != nil {
@@ -232,7 +292,7 @@ func (fs *FS) setattr(r *ops.Request, i *inode, f *file, fd int, in *protocol.Se
 }
 
 // truncate sets the size. ftruncate(2) by a descriptor that may write asks no
-// permission of the file (it may be 0444 by now).
+// permission of the file (it may be 0444 by now). r is nil off the serving thread.
 func (fs *FS) truncate(r *ops.Request, i *inode, f *file, size uint64) error {
 	switch {
 	case size > math.MaxInt64:
@@ -244,10 +304,12 @@ func (fs *FS) truncate(r *ops.Request, i *inode, f *file, size uint64) error {
 	}
 	var fd int
 	if f != nil && f.flags&unix.O_ACCMODE != unix.O_RDONLY && !f.appendFD {
-		r.Block()
+		if r != nil {
+			r.Block()
+		}
 		fd = f.fd
 		f.dirty.Store(true)
-	} else if r.Elsewhere() { // somebody may have a lease
+	} else if r != nil && r.Elsewhere() { // somebody may have a lease
 		return ops.Elsewhere // what was done before can be done again
 	} else {
 		var err error

@@ -114,7 +114,7 @@ func (fs *FS) Create(r *ops.Request, in *protocol.CreateIn, name []byte, e *prot
 	mode := in.Mode & modeBits
 	flags := fs.openFlags(in.Flags &^ (unix.O_CREAT | unix.O_EXCL | unix.O_TRUNC | unix.O_DIRECTORY))
 	fs.takeFD(1)
-	fd, made := -1, false
+	fd, made, trunc := -1, false, 0
 	who, err := fs.assume(r, in.Umask, &mode)
 	for try := 0; err == nil && fd < 0; try++ {
 		// O_EXCL first: an existing FIFO or device must not be opened.
@@ -130,7 +130,12 @@ func (fs *FS) Create(r *ops.Request, in *protocol.CreateIn, name []byte, e *prot
 			if in.Flags&unix.O_TRUNC != 0 && !who.uid {
 				fs.fsetid(r, true) // root's truncation takes no bits
 			}
-			fd, err = fs.openExisting(dirfd, c, flags|int(in.Flags&unix.O_TRUNC))
+			trunc = int(in.Flags & unix.O_TRUNC)
+			if fs.opt.WriteCache != nil {
+				fd, err = fs.openExisting(dirfd, c, flags)
+			} else {
+				fd, err = fs.openExisting(dirfd, c, flags|trunc)
+			}
 			if err == unix.EACCES && fs.raised(in.Flags) {
 				err = unix.ESTALE // as the caller asked for it, by OPEN
 			}
@@ -148,6 +153,15 @@ func (fs *FS) Create(r *ops.Request, in *protocol.CreateIn, name []byte, e *prot
 		return err
 	}
 	err = fs.register(r, dir, name, fd, in.Flags, e, o)
+	if err == nil && !made && trunc != 0 && fs.opt.WriteCache != nil {
+		// With the cache's consent, if it has something of the file.
+		if err = fs.truncNow(r, fs.nodes.Get(e.Nodeid)); err != nil {
+			fs.closeFile(o.Fh)
+			fs.Forget(e.Nodeid, 1)
+			return err
+		}
+		e.Attr.Size, e.Attr.Blocks = 0, 0
+	}
 	if err != nil && made {
 		fs.undo(dirfd, c, unix.S_IFREG)
 	}

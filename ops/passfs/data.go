@@ -33,6 +33,11 @@ func (fs *FS) Read(r *ops.Request, in *protocol.ReadIn, dst []byte) (int, error)
 	if r.ZeroCopy() {
 		return 0, fs.move(r, f, int64(in.Offset), len(dst), 0, past)
 	}
+	if f.w != nil && f.w.Busy() {
+		if n, err, all := fs.cacheRead(r, f, dst, int64(in.Offset)); all {
+			return n, err
+		}
+	}
 	e := fs.opt.Engine
 	if e == nil || !fs.opt.Slow {
 		n, err = f.read(r, dst, int64(in.Offset), e == nil)
@@ -159,6 +164,9 @@ func (fs *FS) Write(r *ops.Request, in *protocol.WriteIn, data []byte) (int, err
 		}
 		return 0, fs.move(r, f, int64(in.Offset), int(in.Size), flags, !cached)
 	}
+	if f.w != nil {
+		return fs.cacheWrite(r, f, in, data, flags)
+	}
 	if fs.opt.Engine != nil && (waits || fs.opt.Slow) && fs.mayGo(f, kill) {
 		fs.fsetid(r, true) // a back end may use this thread
 		return 0, fs.submit(r, f, aio.Write, data, int64(in.Offset), flags, 0, !cached)
@@ -212,14 +220,34 @@ func (fs *FS) Fallocate(r *ops.Request, in *protocol.FallocateIn) error {
 	if err != nil {
 		return err
 	}
-	defer fs.put(f)
 	if in.Offset > math.MaxInt64 || in.Length > math.MaxInt64 {
+		fs.put(f)
 		return unix.EFBIG
 	}
-	if r.Elsewhere() {
-		return ops.Elsewhere
+	off, n := int64(in.Offset), int64(in.Length)
+	if in.Mode&unix.FALLOC_FL_KEEP_SIZE == 0 {
+		off, n = 0, -1 // the size may change
 	}
-	fs.fsetid(r, r.Uid() == 0)
+	_, err = fs.alone(r, f.w, off, n, -1, func(late bool, err error) (int, error) {
+		defer fs.put(f)
+		if err == nil {
+			err = fs.fallocate(r, f, in, late)
+		}
+		return 0, err
+	})
+	return err
+}
+
+// fallocate is Fallocate with the range to itself. late: on no thread of the
+// channel's.
+func (fs *FS) fallocate(r *ops.Request, f *file, in *protocol.FallocateIn, late bool) (err error) {
+	if late {
+		fs.lateFsetid(r.Uid() != 0)
+	} else if r.Elsewhere() {
+		return ops.Elsewhere
+	} else {
+		fs.fsetid(r, r.Uid() == 0)
+	}
 	f.dirty.Store(true)
 	for {
 		err = unix.Fallocate(f.fd, in.Mode, int64(in.Offset), int64(in.Length))
@@ -254,15 +282,27 @@ func (fs *FS) Lseek(r *ops.Request, in *protocol.LseekIn, out *protocol.LseekOut
 		r.Detach()
 		go func() {
 			_ = fs.conn.NotifyInvalInode(r.Nodeid(), 0, 0)
-			err := f.seek(in, out)
+			err := written(f.w)
+			if err == nil {
+				err = f.seek(in, out)
+			}
 			fs.put(f)
 			fs.locks.waiters.Add(-1)
 			r.Finish(0, err)
 		}()
 		return ops.Later
 	default:
-		r.Block()
-		err = f.seek(in, out)
+		_, err = fs.later(r, f.w, func(late bool, err error) (int, error) {
+			defer fs.put(f)
+			if err == nil {
+				if !late {
+					r.Block()
+				}
+				err = f.seek(in, out)
+			}
+			return 0, err
+		})
+		return err
 	}
 	fs.put(f)
 	return err
@@ -291,25 +331,61 @@ func (fs *FS) CopyFileRange(r *ops.Request, in *protocol.CopyFileRangeIn) (uint6
 	if err != nil {
 		return 0, err
 	}
-	defer fs.put(from)
 	to, err := fs.file(in.FhOut)
 	if err != nil {
+		fs.put(from)
 		return 0, err
 	}
-	defer fs.put(to)
-	if in.OffIn > math.MaxInt64 || in.OffOut > math.MaxInt64 {
-		return 0, unix.EOVERFLOW
+	switch {
+	case in.OffIn > math.MaxInt64, in.OffOut > math.MaxInt64:
+		err = unix.EOVERFLOW
+	case to.appendFD:
+		err = unix.EBADF
 	}
-	if to.appendFD {
-		return 0, unix.EBADF
+	if err != nil {
+		fs.put(from)
+		fs.put(to)
+		return 0, err
 	}
-	if r.Elsewhere() {
+	// What the source of the copy has not got yet is written first, and then what
+	// the target has not: one after the other, so that two copies cannot wait for
+	// each other.
+	n, err := fs.later(r, from.w, func(late bool, err error) (int, error) {
+		do := func(late bool, err error) (int, error) {
+			defer fs.put(from)
+			defer fs.put(to)
+			if err != nil {
+				return 0, err
+			}
+			return fs.copyRange(r, from, to, in, late)
+		}
+		switch {
+		case err != nil:
+			return do(late, err)
+		case !late:
+			return fs.alone(r, to.w, 0, -1, -1, do)
+		}
+		t := &wb.Task{Len: -1, Cut: -1}
+		if to.w != nil {
+			claim(to.w, t)
+			defer to.w.Release(t, true)
+		}
+		return do(true, errno(t.Err))
+	})
+	return uint64(n), err
+}
+
+// copyRange is CopyFileRange with the target to itself.
+func (fs *FS) copyRange(r *ops.Request, from, to *file, in *protocol.CopyFileRangeIn, late bool) (n int, err error) {
+	if late {
+		fs.lateFsetid(r.Uid() != 0)
+	} else if r.Elsewhere() {
 		return 0, ops.Elsewhere
+	} else {
+		fs.fsetid(r, r.Uid() == 0)
 	}
-	fs.fsetid(r, r.Uid() == 0)
 	to.dirty.Store(true)
 	a, b := int64(in.OffIn), int64(in.OffOut)
-	n := 0
 	for {
 		n, err = unix.CopyFileRange(from.fd, &a, to.fd, &b, int(min(in.Len, maxCopy)), 0)
 		if err != unix.EINTR || r.Interrupted() {
@@ -322,5 +398,5 @@ func (fs *FS) CopyFileRange(r *ops.Request, in *protocol.CopyFileRangeIn) (uint6
 	if err != nil {
 		return 0, err
 	}
-	return uint64(n), nil
+	return n, nil
 }

@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 
 	"github.com/fusewire/fusewire/sg/unix"
+	"github.com/fusewire/fusewire/wb"
 )
 
 // file is an open regular file: what a fh stands for.
@@ -26,6 +27,11 @@ type file struct {
 	slow     atomic.Bool // fd does not know RWF_NOWAIT
 	dirty    atomic.Bool // written since the last FLUSH
 	locked   atomic.Bool // has been asked for a lock of either kind
+
+	// With a write-back cache.
+	w    *wb.File
+	told wb.Handle
+	fs   *FS
 }
 
 // fileTable maps fh to file. A fh is an index (low half, from 1) and the
@@ -155,6 +161,7 @@ func (fs *FS) file(fh uint64) (*file, error) {
 // put gives back a reference; the last one closes the descriptor.
 func (fs *FS) put(f *file) {
 	if f.refs.Add(-1) == 0 {
+		fs.cacheClose(f)
 		fs.closing(f.i, f.fd)
 		fs.closeFD(f.fd)
 	}
@@ -164,8 +171,8 @@ func (fs *FS) put(f *file) {
 func (fs *FS) doneFiles() {
 	fs.locks.done(fs)
 	fs.files.each(func(f *file) {
-		if f := fs.files.remove(f.fh); f != nil {
-			fs.closeFD(f.fd)
+		if f := fs.files.remove(f.fh); f != nil && (f.w == nil || !f.w.Busy()) {
+			fs.closeFD(f.fd) // else the source has not answered for very long, and might some time
 		}
 	})
 }

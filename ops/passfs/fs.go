@@ -69,6 +69,9 @@ func New(srcFD int, o *Options) (*FS, error) {
 		fs.opt = *o
 	}
 	fs.entryTimeout, fs.attrTimeout, fs.negativeTimeout = fs.opt.timeouts()
+	if fs.opt.Writeback && fs.opt.WriteCache != nil {
+		return nil, &Error{Op: "two write-back caches", Err: unix.EINVAL}
+	}
 	fs.budget.max = int32(maxFDs(fs.opt.MaxFDs))
 	fs.euid, fs.egid = uint32(unix.Geteuid()), uint32(unix.Getegid())
 	fs.switching = canSwitch()
@@ -189,7 +192,7 @@ func (fs *FS) Want() protocol.InitFlags {
 	if fs.opt.Writeback {
 		w |= protocol.InitWritebackCache
 	}
-	if o := &fs.opt; !o.NoPassthrough && !o.Writeback && !o.Slow && o.Parallel != ParallelAlways && !fs.direct() {
+	if o := &fs.opt; !o.NoPassthrough && !o.Writeback && o.WriteCache == nil && !o.Slow && o.Parallel != ParallelAlways && !fs.direct() {
 		w |= protocol.InitPassthrough
 	}
 	if fs.switching {
@@ -230,6 +233,7 @@ func (fs *FS) Init(c *conn.Conn, in *protocol.InitIn, out *protocol.InitOut) err
 
 // Done frees everything: descriptors, inodes, threads. The FS is finished.
 func (fs *FS) Done() {
+	fs.doneCache()
 	fs.doneFiles()
 	fs.doneDirs()
 	for n := range fs.shards {
@@ -328,6 +332,7 @@ func (fs *FS) Syncfs(r *ops.Request) error {
 	if r.Elsewhere() {
 		return ops.Elsewhere
 	}
+	fs.files.each(func(f *file) { _ = written(f.w) })
 	if i.mnt.fd < 0 {
 		unix.Sync()
 		return nil

@@ -14,6 +14,7 @@ import (
 	"github.com/fusewire/fusewire/conn"
 	"github.com/fusewire/fusewire/ops"
 	"github.com/fusewire/fusewire/tests/hostile"
+	"github.com/fusewire/fusewire/wb"
 )
 
 const (
@@ -151,6 +152,11 @@ func (c *canaries) attack(t testing.TB, in []byte) {
 	if how&0x10 != 0 {
 		o.Engine, o.Slow = aio.New(aio.NewWorkers(2), aio.Config{}), how&0x20 != 0
 		defer o.Engine.Close()
+	}
+	if how&0x48 == 0x40 {
+		w, err := wb.New(wb.NewThreads(2, nil), wb.Config{Bytes: 12 << 14, FileBytes: 5 << 14, Files: 3, Age: time.Millisecond})
+		must(t, err)
+		o.WriteCache, o.LazyClose = w, how&4 != 0
 	}
 	if how&0x80 != 0 {
 		before = byName

@@ -7,6 +7,7 @@ import (
 	"github.com/fusewire/fusewire/sg/unix"
 
 	"github.com/fusewire/fusewire/protocol"
+	"github.com/fusewire/fusewire/wb"
 )
 
 // key is what statx tells about a file's identity. An inode number is used
@@ -64,6 +65,10 @@ type inode struct {
 
 	users   int32 // open files: above 0 with a backing id, below without
 	backing int32 // the id
+
+	holders int                     // open files that know wb
+	wb      atomic.Pointer[wb.File] // what is held back: see writecache.go
+	plain   atomic.Bool             // has no set-id bits, as long as anything is held back
 }
 
 func (i *inode) isDir() bool { return i.mode == unix.S_IFDIR }
@@ -257,6 +262,7 @@ func (fs *FS) entry(i *inode, st *unix.Statx_t, out *protocol.EntryOut) {
 	out.Generation = 0 // nodeids are never used again
 	out.EntryValid, out.EntryValidNsec = split(fs.entryTimeout)
 	out.AttrValid, out.AttrValidNsec = split(fs.attrTimeout)
+	fs.asWritten(i, st, anyGen)
 	attrFrom(st, &out.Attr)
 }
 

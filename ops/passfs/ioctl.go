@@ -80,6 +80,9 @@ func (fs *FS) Ioctl(r *ops.Request, in *protocol.IoctlIn, data, dst []byte, out 
 	// The handle may be a directory's, or of a kind these calls do not care
 	// about (O_WRONLY): a descriptor of our own serves all.
 	r.Block()
+	if c.set {
+		_ = written(i.wb.Load()) // before the file may not be written to any more
+	}
 	fd, err := fs.reopen(i, unix.O_RDONLY|unix.O_NONBLOCK)
 	if err == unix.ELOOP || err == unix.ENXIO {
 		err = unix.ENOTTY

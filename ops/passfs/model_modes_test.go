@@ -5,10 +5,12 @@ import (
 	"math/rand/v2"
 	"os"
 	"testing"
+	"time"
 
 	"github.com/fusewire/fusewire/aio"
 	"github.com/fusewire/fusewire/conn/conntest"
 	"github.com/fusewire/fusewire/protocol"
+	"github.com/fusewire/fusewire/wb"
 )
 
 // modelMode is a way to mount. Each differs in what the kernel caches, asks for
@@ -19,6 +21,7 @@ type modelMode struct {
 	ko     conntest.Options
 	byName bool // a source without file handles
 	long   bool // 10000 operations in every run
+	cache  *wb.Config
 }
 
 func modelModes() []modelMode {
@@ -54,6 +57,18 @@ func modelModes() []modelMode {
 	}
 	l = append(l, modelMode{name: "engine", o: engine(false)}, modelMode{name: "engine-slow", o: engine(true)},
 		modelMode{name: "engine-writeback", o: func() Options { o := engine(true); o.Writeback = true; return o }()})
+	// A write-back cache of our own: with room, and with next to none; what waits
+	// for the source, and what is not closed.
+	tight := &wb.Config{Bytes: 12 << 14, FileBytes: 5 << 14, MaxWrite: 3 << 14, Files: 3, Age: 5 * time.Millisecond}
+	roomy := &wb.Config{Age: 20 * time.Millisecond}
+	l = append(l, modelMode{name: "wb", cache: roomy},
+		modelMode{name: "wb-lazy", cache: roomy, o: Options{LazyClose: true}},
+		modelMode{name: "wb-tight", cache: tight},
+		modelMode{name: "wb-tight-lazy", cache: tight, o: Options{LazyClose: true}},
+		modelMode{name: "wb-never", cache: tight, o: Options{LazyClose: true, Cache: CacheNever}},
+		modelMode{name: "wb-direct", cache: roomy, o: Options{DirectIO: true}},
+		modelMode{name: "wb-parallel", cache: tight, o: Options{LazyClose: true, Parallel: ParallelAlways}},
+		modelMode{name: "wb-always-fewfds", cache: tight, o: Options{LazyClose: true, Cache: CacheAlways, MaxFDs: 16}})
 	// Versions that added, or lack, something the server sees of a program.
 	for _, minor := range []uint32{12, 13, 15, 18, 20, 21, 23, 28, 31, 33, 36, 38, 40, 43, 46} {
 		m := modelMode{name: fmt.Sprint("minor", minor), ko: conntest.Options{Minor: minor}}
@@ -77,7 +92,7 @@ func TestModel(t *testing.T) {
 				if mode.byName {
 					steps = 1500 // until more is known than descriptors are for
 				}
-				if mode.long || os.Getenv("FUSEWIRE_LONG") != "" {
+				if mode.long || mode.cache != nil || os.Getenv("FUSEWIRE_LONG") != "" {
 					steps = 10000
 				}
 				if testing.Short() {
@@ -85,6 +100,18 @@ func TestModel(t *testing.T) {
 				}
 				o := mode.o
 				o.EntryTimeout, o.AttrTimeout, o.NegativeTimeout = ByMode, ByMode, ByMode
+				if mode.cache != nil {
+					w, err := wb.New(wb.NewThreads(4, nil), *mode.cache)
+					if err != nil {
+						t.Fatal(err)
+					}
+					o.WriteCache = w
+					t.Cleanup(func() { // after the unmount
+						if s := w.Stats(); s.Memory != 0 || s.Files != 0 || s.Lost != 0 || s.Failed != 0 || s.Writes == 0 && !testing.Short() {
+							t.Errorf("the cache is left with %+v", s)
+						}
+					})
+				}
 				dir := t.TempDir()
 				fs, k := kernelAt(t, dir, &o, mode.ko)
 				if mode.byName {

@@ -102,6 +102,10 @@ func (fs *FS) openLater(r *ops.Request, i *inode, flags int, in *protocol.OpenIn
 // openNow opens i, EAGAIN if that would have to wait. r is nil off the serving
 // thread.
 func (fs *FS) openNow(r *ops.Request, i *inode, flags int, in *protocol.OpenIn, out *protocol.OpenOut) error {
+	trunc := fs.opt.WriteCache != nil && flags&unix.O_TRUNC != 0
+	if trunc {
+		flags &^= unix.O_TRUNC
+	}
 	fd, err := fs.reopen(i, flags|unix.O_NONBLOCK)
 	if err == unix.EPERM && flags&unix.O_NOATIME != 0 {
 		// The caller may, but the server is neither the owner nor root.
@@ -125,6 +129,14 @@ func (fs *FS) openNow(r *ops.Request, i *inode, flags int, in *protocol.OpenIn, 
 		unix.FcntlInt(uintptr(fd), unix.F_SETFL, flags&(unix.O_NOATIME|unix.O_APPEND))
 	}
 	i.opened(fd)
+	if trunc {
+		// With the cache's consent, if it has something of the file.
+		if err = fs.truncNow(r, i); err != nil {
+			fs.closing(i, fd)
+			fs.closeFD(fd)
+			return err
+		}
+	}
 	if err := fs.newFile(r, i, fd, in.Flags, out, nil); err != nil {
 		fs.closing(i, fd)
 		fs.closeFD(fd)
@@ -134,9 +146,9 @@ func (fs *FS) openNow(r *ops.Request, i *inode, flags int, in *protocol.OpenIn, 
 }
 
 // noflush reports whether close(2) has nothing to tell us: no lock is ours to
-// drop, and no error is kept for it.
+// drop, no error is kept for it, and nothing is held back.
 func (fs *FS) noflush(i *inode, flags uint32) bool {
-	return fs.opt.LocalLocks && !fs.writeback && (flags&unix.O_ACCMODE == unix.O_RDONLY || i.mnt.quiet)
+	return fs.opt.LocalLocks && !fs.writeback && fs.opt.WriteCache == nil && (flags&unix.O_ACCMODE == unix.O_RDONLY || i.mnt.quiet)
 }
 
 // raised reports whether openFlags has made O_RDWR of the caller's O_WRONLY.
@@ -205,11 +217,13 @@ func (fs *FS) newFile(r *ops.Request, i *inode, fd int, flags uint32, out *proto
 		f.writes = true
 		i.writers.Add(1)
 	}
-	if id == 0 && i.mnt.quiet && fs.conn != nil && fs.conn.ZeroCopy() {
+	if id == 0 && i.mnt.quiet && fs.opt.WriteCache == nil && fs.conn != nil && fs.conn.ZeroCopy() {
 		out.OpenFlags |= protocol.FopenIOUringZeroCopy
 	}
+	fs.cacheOpen(f)
 	fh, err := fs.files.add(f)
 	if err != nil {
+		fs.cacheClose(f)
 		if f.writes {
 			i.writers.Add(-1)
 		}
@@ -270,12 +284,32 @@ func (fs *FS) Flush(r *ops.Request, in *protocol.FlushIn) error {
 	if err != nil {
 		return err
 	}
-	defer fs.put(f)
 	fs.locks.dropOwner(fs, f.i, in.LockOwner)
+	w := f.w
+	if fs.opt.LazyClose {
+		w = nil
+	}
+	_, err = fs.later(r, w, func(late bool, _ error) (int, error) {
+		defer fs.put(f)
+		err := fs.flush(r, f, late)
+		if f.w != nil {
+			if e := f.w.Check(&f.told); e != 0 {
+				err = e
+			}
+		}
+		return 0, err
+	})
+	return err
+}
+
+// flush fetches the source's error for close(2). late: on no thread of the channel's.
+func (fs *FS) flush(r *ops.Request, f *file, late bool) error {
 	if !f.dirty.Swap(false) && !(f.writes && fs.writeback) {
 		return nil
 	}
-	r.Block()
+	if !late {
+		r.Block()
+	}
 	fs.takeFD(1)
 	fd, err := unix.FcntlInt(uintptr(f.fd), unix.F_DUPFD_CLOEXEC, 0)
 	if err != nil {
@@ -338,6 +372,9 @@ func (fs *FS) Fsync(r *ops.Request, in *protocol.FsyncIn) error {
 		return err
 	}
 	data := in.FsyncFlags&protocol.FsyncFdatasync != 0
+	if f.w != nil {
+		return fs.cacheSync(r, f, true, data)
+	}
 	if fs.opt.Engine != nil {
 		kind := aio.Fsync
 		if data {

@@ -3,6 +3,7 @@ package passfs
 import (
 	"github.com/fusewire/fusewire/aio"
 	"github.com/fusewire/fusewire/sg/clock"
+	"github.com/fusewire/fusewire/wb"
 )
 
 // CacheMode says how far the kernel may trust what it has cached, with the
@@ -76,12 +77,22 @@ type Options struct {
 	// likes (WRITEBACK_CACHE, 3.15): for a source nobody else changes. Files
 	// opened with FOPEN_DIRECT_IO have no part in it.
 	Writeback bool
+	// WriteCache, if set, holds written data back here, in memory: for a source where
+	// a write is dear, nobody else changes it, and the kernel is not to write back
+	// (New fails with EINVAL if Writeback is set, too). It serves this file system
+	// alone, and is closed, after up to 30 s of writing, with it. What is not durable,
+	// and lost if this process dies: what was neither synced nor, without LazyClose,
+	// closed.
+	WriteCache *wb.Cache
+	// LazyClose has close(2) not wait until what was written is in the source. What
+	// goes wrong behind the last close is only logged.
+	LazyClose bool
 	// NoPassthrough has every read and write come to us. Otherwise the kernel
 	// does them on the files of the source itself where it can (PASSTHROUGH, 6.9:
 	// needs CAP_SYS_ADMIN and HANDLE_KILLPRIV_V2), file by file: not on a source
 	// whose files are no plain files (procfs) or that is a network's, nor for
 	// files with set-id bits. Options that say how data is to go win over it:
-	// Writeback, DirectIO, CacheNever, CacheMetadata, ParallelAlways, Slow.
+	// Writeback, WriteCache, DirectIO, CacheNever, CacheMetadata, ParallelAlways, Slow.
 	// What O_APPEND and, opened for reading too, O_DIRECT mean then lasts as long
 	// as the file is open: the kernel does not let fcntl(F_SETFL) end it.
 	NoPassthrough bool

@@ -26,6 +26,7 @@ type pending struct {
 	part bool     // part is an answer: of a write(2); of a read, if nothing is behind
 	next *pending // in overflow
 
+	c     *cached
 	moved func(n int, e unix.Errno) // transferred
 }
 

@@ -4,6 +4,7 @@ import (
 	"github.com/fusewire/fusewire/sg/unix"
 
 	"github.com/fusewire/fusewire/ops"
+	"github.com/fusewire/fusewire/wb"
 )
 
 // Unlink answers UNLINK.
@@ -57,7 +58,48 @@ func (fs *FS) victim(dir *inode, dirfd int, c *byte) *inode {
 
 // Rename answers RENAME and RENAME2. The kernel has checked permissions and
 // the sticky bit.
+//
+// What is held back of the file is written first, so that nobody finds less behind
+// the new name, after a crash, than was behind the old one (fs/ext4/namei.c does so
+// with auto_da_alloc). If that fails, who wrote it is told, and it is moved all the
+// same. Not where a whiteout is made, for overlayfs.
 func (fs *FS) Rename(r *ops.Request, newnode uint64, oldname, newname []byte, flags uint32) error {
+	if fs.opt.WriteCache != nil && flags&unix.RENAME_WHITEOUT == 0 {
+		if w := fs.heldBack(r.Nodeid(), oldname); w != nil {
+			_, err := fs.later(r, w, func(bool, error) (int, error) {
+				return 0, fs.rename(r, newnode, oldname, newname, flags)
+			})
+			return err
+		}
+	}
+	return fs.rename(r, newnode, oldname, newname, flags)
+}
+
+// heldBack returns the file with a name if something is held back of it.
+func (fs *FS) heldBack(nodeid uint64, name []byte) *wb.File {
+	var buf nameBuf
+	dir, fd, c, err := fs.dirOf(nodeid, name, &buf)
+	if err != nil {
+		return nil
+	}
+	defer fs.unpin(dir)
+	var st unix.Statx_t
+	if statxAt(fd, c, &st) != nil {
+		return nil
+	}
+	k := keyOf(&st)
+	i := fs.peek(&k)
+	if i == nil {
+		return nil
+	}
+	w := i.wb.Load()
+	if w == nil || !w.Busy() {
+		return nil
+	}
+	return w
+}
+
+func (fs *FS) rename(r *ops.Request, newnode uint64, oldname, newname []byte, flags uint32) error {
 	if fs.opt.ReadOnly {
 		return unix.EROFS
 	}

@@ -111,3 +111,24 @@ func TestCopies(t *testing.T) {
 		}
 	}
 }
+
+// TestWriteBack: blocks of 4 KiB reach the store as a few large ops, if the kernel
+// holds them back, or passfs does.
+func TestWriteBack(t *testing.T) {
+	for _, kernel := range []bool{true, false} {
+		l := load{spec: on(t), size: 32 << 20}
+		l.Each, l.AtATime, l.MaxMerge, l.Count = time.Millisecond, 64, 1, true
+		l.Writeback, l.WriteCache = kernel, !kernel
+		var n counts
+		if _, err := l.ddNew(4<<10, &n)(); err != nil {
+			t.Fatal(err)
+		}
+		writes := uint64(l.size) / 4096
+		if kernel {
+			writes = uint64(l.size) / (256 << 10) // 1 MiB, where memory is not scarce
+		}
+		if most := uint64(l.size) / (256 << 10); n.Calls > most || n.Writes > writes || !kernel && n.Writes != writes {
+			t.Errorf("kernel %v: %d WRITEs, %d ops of the store, at most %d are well", kernel, n.Writes, n.Calls, most)
+		}
+	}
+}

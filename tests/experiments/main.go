@@ -38,6 +38,7 @@ type experiment struct {
 // experiments in the order of the descriptions they follow.
 var experiments = []experiment{
 	{"seed1", "asynchronous direct I/O", seed1},
+	{"seed2", "write-back, the kernel's and our own", seed2},
 	{"merge", "merging before the store", merge},
 	{"seed3", "scatter-gather direct I/O", seed3},
 	{"seed4", "parallel direct writes on one file", seed4},

@@ -22,6 +22,7 @@ import (
 	"github.com/fusewire/fusewire/ops/passfs"
 	"github.com/fusewire/fusewire/protocol"
 	"github.com/fusewire/fusewire/sg"
+	"github.com/fusewire/fusewire/wb"
 )
 
 // roleVar tells the binary that it is to be a server or a writer, and what kind.
@@ -52,6 +53,8 @@ type spec struct {
 	Count         bool // requests are counted, which costs a little
 	Null          bool // no passfs: null
 	Ring          bool // over io_uring
+	Writeback     bool
+	WriteCache    bool // of passfs, over the store if there is one
 }
 
 // counts is what a server has seen by the time it ends.
@@ -129,6 +132,16 @@ func serve(text string) error {
 	if s.AtATime > 0 {
 		store = slow.New(s.Each, s.AtATime, s.store)
 		o.Engine, o.Slow = aio.New(store, aio.Config{MaxMerge: s.MaxMerge}), true
+	}
+	o.Writeback = s.Writeback
+	if s.WriteCache {
+		var e wb.Engine = wb.NewThreads(64, nil)
+		if o.Engine != nil {
+			e = o.Engine
+		}
+		if o.WriteCache, err = wb.New(e, wb.Config{}); err != nil {
+			return err
+		}
 	}
 	fs, err := passfs.New(src, &o)
 	if err != nil {
