@@ -7,7 +7,6 @@ import (
 	"github.com/fusewire/fusewire/ops"
 	"github.com/fusewire/fusewire/ops/passfs"
 	"github.com/fusewire/fusewire/sg/unix"
-	"github.com/fusewire/fusewire/wb"
 )
 
 // server is one mount from beginning to end.
@@ -93,8 +92,7 @@ func (s *server) start() (logFD int, err error) {
 	}
 	o.fs.Log = say
 	if o.wb {
-		o.cache.Log = say
-		if o.fs.WriteCache, err = wb.New(wb.NewThreads(64, nil), o.cache); err != nil {
+		if o.fs.WriteCache, err = writeCache(o); err != nil {
 			return -1, err
 		}
 	}

@@ -118,7 +118,7 @@ func (fs *FS) Setattr(r *ops.Request, in *protocol.SetattrIn, out *protocol.Attr
 	if err != nil {
 		return err
 	}
-	if w := i.wb.Load(); w != nil {
+	if w := i.back(); w != nil {
 		return fs.setattrHeld(r, w, i, in, out)
 	}
 	return fs.setattrNow(r, i, in, out, false)

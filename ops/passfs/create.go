@@ -131,7 +131,7 @@ func (fs *FS) Create(r *ops.Request, in *protocol.CreateIn, name []byte, e *prot
 				fs.fsetid(r, true) // root's truncation takes no bits
 			}
 			trunc = int(in.Flags & unix.O_TRUNC)
-			if fs.opt.WriteCache != nil {
+			if fs.writeCache() != nil {
 				fd, err = fs.openExisting(dirfd, c, flags)
 			} else {
 				fd, err = fs.openExisting(dirfd, c, flags|trunc)
@@ -153,7 +153,7 @@ func (fs *FS) Create(r *ops.Request, in *protocol.CreateIn, name []byte, e *prot
 		return err
 	}
 	err = fs.register(r, dir, name, fd, in.Flags, e, o)
-	if err == nil && !made && trunc != 0 && fs.opt.WriteCache != nil {
+	if err == nil && !made && trunc != 0 && fs.writeCache() != nil {
 		// With the cache's consent, if it has something of the file.
 		if err = fs.truncNow(r, fs.nodes.Get(e.Nodeid)); err != nil {
 			fs.closeFile(o.Fh)

@@ -33,7 +33,7 @@ func (fs *FS) Read(r *ops.Request, in *protocol.ReadIn, dst []byte) (int, error)
 	if r.ZeroCopy() {
 		return 0, fs.move(r, f, int64(in.Offset), len(dst), 0, past)
 	}
-	if f.w != nil && f.w.Busy() {
+	if f.back() != nil && f.back().Busy() {
 		if n, err, all := fs.cacheRead(r, f, dst, int64(in.Offset)); all {
 			return n, err
 		}
@@ -164,7 +164,7 @@ func (fs *FS) Write(r *ops.Request, in *protocol.WriteIn, data []byte) (int, err
 		}
 		return 0, fs.move(r, f, int64(in.Offset), int(in.Size), flags, !cached)
 	}
-	if f.w != nil {
+	if f.back() != nil {
 		return fs.cacheWrite(r, f, in, data, flags)
 	}
 	if fs.opt.Engine != nil && (waits || fs.opt.Slow) && fs.mayGo(f, kill) {
@@ -228,7 +228,7 @@ func (fs *FS) Fallocate(r *ops.Request, in *protocol.FallocateIn) error {
 	if in.Mode&unix.FALLOC_FL_KEEP_SIZE == 0 {
 		off, n = 0, -1 // the size may change
 	}
-	_, err = fs.alone(r, f.w, off, n, -1, func(late bool, err error) (int, error) {
+	_, err = fs.alone(r, f.back(), off, n, -1, func(late bool, err error) (int, error) {
 		defer fs.put(f)
 		if err == nil {
 			err = fs.fallocate(r, f, in, late)
@@ -282,7 +282,7 @@ func (fs *FS) Lseek(r *ops.Request, in *protocol.LseekIn, out *protocol.LseekOut
 		r.Detach()
 		go func() {
 			_ = fs.conn.NotifyInvalInode(r.Nodeid(), 0, 0)
-			err := written(f.w)
+			err := written(f.back())
 			if err == nil {
 				err = f.seek(in, out)
 			}
@@ -292,7 +292,7 @@ func (fs *FS) Lseek(r *ops.Request, in *protocol.LseekIn, out *protocol.LseekOut
 		}()
 		return ops.Later
 	default:
-		_, err = fs.later(r, f.w, func(late bool, err error) (int, error) {
+		_, err = fs.later(r, f.back(), func(late bool, err error) (int, error) {
 			defer fs.put(f)
 			if err == nil {
 				if !late {
@@ -350,7 +350,7 @@ func (fs *FS) CopyFileRange(r *ops.Request, in *protocol.CopyFileRangeIn) (uint6
 	// What the source of the copy has not got yet is written first, and then what
 	// the target has not: one after the other, so that two copies cannot wait for
 	// each other.
-	n, err := fs.later(r, from.w, func(late bool, err error) (int, error) {
+	n, err := fs.later(r, from.back(), func(late bool, err error) (int, error) {
 		do := func(late bool, err error) (int, error) {
 			defer fs.put(from)
 			defer fs.put(to)
@@ -363,12 +363,12 @@ func (fs *FS) CopyFileRange(r *ops.Request, in *protocol.CopyFileRangeIn) (uint6
 		case err != nil:
 			return do(late, err)
 		case !late:
-			return fs.alone(r, to.w, 0, -1, -1, do)
+			return fs.alone(r, to.back(), 0, -1, -1, do)
 		}
 		t := &wb.Task{Len: -1, Cut: -1}
-		if to.w != nil {
-			claim(to.w, t)
-			defer to.w.Release(t, true)
+		if to.back() != nil {
+			claim(to.back(), t)
+			defer to.back().Release(t, true)
 		}
 		return do(true, errno(t.Err))
 	})

@@ -171,7 +171,7 @@ func (fs *FS) put(f *file) {
 func (fs *FS) doneFiles() {
 	fs.locks.done(fs)
 	fs.files.each(func(f *file) {
-		if f := fs.files.remove(f.fh); f != nil && (f.w == nil || !f.w.Busy()) {
+		if f := fs.files.remove(f.fh); f != nil && (f.back() == nil || !f.back().Busy()) {
 			fs.closeFD(f.fd) // else the source has not answered for very long, and might some time
 		}
 	})

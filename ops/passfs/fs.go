@@ -69,7 +69,11 @@ func New(srcFD int, o *Options) (*FS, error) {
 		fs.opt = *o
 	}
 	fs.entryTimeout, fs.attrTimeout, fs.negativeTimeout = fs.opt.timeouts()
-	if fs.opt.Writeback && fs.opt.WriteCache != nil {
+	switch {
+	case fs.opt.WriteCache == nil:
+	case !ownCache:
+		return nil, &Error{Op: "a write-back cache in what was built with -tags tiny", Err: unix.EOPNOTSUPP}
+	case fs.opt.Writeback:
 		return nil, &Error{Op: "two write-back caches", Err: unix.EINVAL}
 	}
 	fs.budget.max = int32(maxFDs(fs.opt.MaxFDs))
@@ -192,7 +196,7 @@ func (fs *FS) Want() protocol.InitFlags {
 	if fs.opt.Writeback {
 		w |= protocol.InitWritebackCache
 	}
-	if o := &fs.opt; !o.NoPassthrough && !o.Writeback && o.WriteCache == nil && !o.Slow && o.Parallel != ParallelAlways && !fs.direct() {
+	if o := &fs.opt; !o.NoPassthrough && !o.Writeback && fs.writeCache() == nil && !o.Slow && o.Parallel != ParallelAlways && !fs.direct() {
 		w |= protocol.InitPassthrough
 	}
 	if fs.switching {
@@ -332,7 +336,7 @@ func (fs *FS) Syncfs(r *ops.Request) error {
 	if r.Elsewhere() {
 		return ops.Elsewhere
 	}
-	fs.files.each(func(f *file) { _ = written(f.w) })
+	fs.files.each(func(f *file) { _ = written(f.back()) })
 	if i.mnt.fd < 0 {
 		unix.Sync()
 		return nil

@@ -81,7 +81,7 @@ func (fs *FS) Ioctl(r *ops.Request, in *protocol.IoctlIn, data, dst []byte, out 
 	// about (O_WRONLY): a descriptor of our own serves all.
 	r.Block()
 	if c.set {
-		_ = written(i.wb.Load()) // before the file may not be written to any more
+		_ = written(i.back()) // before the file may not be written to any more
 	}
 	fd, err := fs.reopen(i, unix.O_RDONLY|unix.O_NONBLOCK)
 	if err == unix.ELOOP || err == unix.ENXIO {

@@ -102,7 +102,7 @@ func (fs *FS) openLater(r *ops.Request, i *inode, flags int, in *protocol.OpenIn
 // openNow opens i, EAGAIN if that would have to wait. r is nil off the serving
 // thread.
 func (fs *FS) openNow(r *ops.Request, i *inode, flags int, in *protocol.OpenIn, out *protocol.OpenOut) error {
-	trunc := fs.opt.WriteCache != nil && flags&unix.O_TRUNC != 0
+	trunc := fs.writeCache() != nil && flags&unix.O_TRUNC != 0
 	if trunc {
 		flags &^= unix.O_TRUNC
 	}
@@ -148,7 +148,7 @@ func (fs *FS) openNow(r *ops.Request, i *inode, flags int, in *protocol.OpenIn, 
 // noflush reports whether close(2) has nothing to tell us: no lock is ours to
 // drop, no error is kept for it, and nothing is held back.
 func (fs *FS) noflush(i *inode, flags uint32) bool {
-	return fs.opt.LocalLocks && !fs.writeback && fs.opt.WriteCache == nil && (flags&unix.O_ACCMODE == unix.O_RDONLY || i.mnt.quiet)
+	return fs.opt.LocalLocks && !fs.writeback && fs.writeCache() == nil && (flags&unix.O_ACCMODE == unix.O_RDONLY || i.mnt.quiet)
 }
 
 // raised reports whether openFlags has made O_RDWR of the caller's O_WRONLY.
@@ -217,7 +217,7 @@ func (fs *FS) newFile(r *ops.Request, i *inode, fd int, flags uint32, out *proto
 		f.writes = true
 		i.writers.Add(1)
 	}
-	if id == 0 && i.mnt.quiet && fs.opt.WriteCache == nil && fs.conn != nil && fs.conn.ZeroCopy() {
+	if id == 0 && i.mnt.quiet && fs.writeCache() == nil && fs.conn != nil && fs.conn.ZeroCopy() {
 		out.OpenFlags |= protocol.FopenIOUringZeroCopy
 	}
 	fs.cacheOpen(f)
@@ -285,15 +285,15 @@ func (fs *FS) Flush(r *ops.Request, in *protocol.FlushIn) error {
 		return err
 	}
 	fs.locks.dropOwner(fs, f.i, in.LockOwner)
-	w := f.w
+	w := f.back()
 	if fs.opt.LazyClose {
 		w = nil
 	}
 	_, err = fs.later(r, w, func(late bool, _ error) (int, error) {
 		defer fs.put(f)
 		err := fs.flush(r, f, late)
-		if f.w != nil {
-			if e := f.w.Check(&f.told); e != 0 {
+		if f.back() != nil {
+			if e := f.back().Check(&f.told); e != 0 {
 				err = e
 			}
 		}
@@ -372,7 +372,7 @@ func (fs *FS) Fsync(r *ops.Request, in *protocol.FsyncIn) error {
 		return err
 	}
 	data := in.FsyncFlags&protocol.FsyncFdatasync != 0
-	if f.w != nil {
+	if f.back() != nil {
 		return fs.cacheSync(r, f, true, data)
 	}
 	if fs.opt.Engine != nil {

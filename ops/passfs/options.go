@@ -83,6 +83,7 @@ type Options struct {
 	// alone, and is closed, after up to 30 s of writing, with it. What is not durable,
 	// and lost if this process dies: what was neither synced nor, without LazyClose,
 	// closed.
+	// Not with -tags tiny: EOPNOTSUPP.
 	WriteCache *wb.Cache
 	// LazyClose has close(2) not wait until what was written is in the source. What
 	// goes wrong behind the last close is only logged.

@@ -64,7 +64,7 @@ func (fs *FS) victim(dir *inode, dirfd int, c *byte) *inode {
 // with auto_da_alloc). If that fails, who wrote it is told, and it is moved all the
 // same. Not where a whiteout is made, for overlayfs.
 func (fs *FS) Rename(r *ops.Request, newnode uint64, oldname, newname []byte, flags uint32) error {
-	if fs.opt.WriteCache != nil && flags&unix.RENAME_WHITEOUT == 0 {
+	if fs.writeCache() != nil && flags&unix.RENAME_WHITEOUT == 0 {
 		if w := fs.heldBack(r.Nodeid(), oldname); w != nil {
 			_, err := fs.later(r, w, func(bool, error) (int, error) {
 				return 0, fs.rename(r, newnode, oldname, newname, flags)
@@ -92,7 +92,7 @@ func (fs *FS) heldBack(nodeid uint64, name []byte) *wb.File {
 	if i == nil {
 		return nil
 	}
-	w := i.wb.Load()
+	w := i.back()
 	if w == nil || !w.Busy() {
 		return nil
 	}

@@ -27,26 +27,50 @@ import (
 // closeWait is how long Done waits for the source to take what is held back.
 const closeWait = 30 * clock.Second
 
+// writeCache is the cache, nil if there is none.
+func (fs *FS) writeCache() *wb.Cache {
+	if !ownCache {
+		return nil
+	}
+	return fs.opt.WriteCache
+}
+
+// back is what is held back of i, nil without a cache.
+func (i *inode) back() *wb.File {
+	if !ownCache {
+		return nil
+	}
+	return i.wb.Load()
+}
+
+// back is the same of an open file's inode.
+func (f *file) back() *wb.File {
+	if !ownCache {
+		return nil
+	}
+	return f.w
+}
+
 // cacheOpen makes f known to the cache.
 func (fs *FS) cacheOpen(f *file) {
-	if fs.opt.WriteCache == nil {
+	if fs.writeCache() == nil {
 		return
 	}
 	i := f.i
 	i.mu.Lock()
 	if i.holders == 0 {
-		i.wb.Store(fs.opt.WriteCache.File(i.nodeid))
+		i.wb.Store(fs.writeCache().File(i.nodeid))
 	}
 	i.holders++
-	f.w, f.fs = i.wb.Load(), fs
+	f.w, f.fs = i.back(), fs
 	i.mu.Unlock()
-	f.w.Open(&f.told)
+	f.back().Open(&f.told)
 }
 
 // cacheClose takes that back. With the last one nothing is held back any more: the
 // cache would be one of the users.
 func (fs *FS) cacheClose(f *file) {
-	if f.w == nil {
+	if f.back() == nil {
 		return
 	}
 	i := f.i
@@ -114,7 +138,7 @@ func (fs *FS) cachedOf(r *ops.Request, f *file) *cached {
 // wait lets the reader go, and c end in its own time.
 func (c *cached) wait() error {
 	c.r.Detach()
-	c.f.w.Wait(&c.t)
+	c.f.back().Wait(&c.t)
 	return ops.Detached
 }
 
@@ -163,7 +187,7 @@ func (c *cached) around() {
 // through writes to the source itself, what is held back and would be in the way
 // before. late: on no thread of the channel's.
 func (fs *FS) through(c *cached, data []byte, off int64, late bool) (int, error) {
-	w := c.f.w
+	w := c.f.back()
 	t := &c.t
 	t.Off, t.Len, t.Cut = off, int64(len(data)), -1
 	if v := w.View(); v.Dirty || c.flags&unix.RWF_APPEND != 0 {
@@ -202,14 +226,14 @@ func (fs *FS) granted(c *cached, data []byte, off int64, late bool) (n int, err 
 			fs.lateFsetid(c.kill)
 		} else {
 			if c.flags&(unix.RWF_SYNC|unix.RWF_DSYNC) != 0 && c.r.Elsewhere() {
-				c.f.w.Release(&c.t, false)
+				c.f.back().Release(&c.t, false)
 				return 0, ops.Elsewhere
 			}
 			fs.fsetid(c.r, !c.kill)
 		}
 		n, err = c.f.write(data, off, c.flags, c.whole)
 	}
-	c.f.w.Release(&c.t, err == nil)
+	c.f.back().Release(&c.t, err == nil)
 	return n, err
 }
 
@@ -238,7 +262,7 @@ func (fs *FS) cacheWrite(r *ops.Request, f *file, in *protocol.WriteIn, data []b
 	t := &c.t
 	t.Off, t.Data, t.Append = int64(in.Offset), data, flags != 0
 	switch {
-	case !f.w.Write(t):
+	case !f.back().Write(t):
 		return 0, c.wait()
 	case !t.Through:
 		n, err := t.N, errno(t.Err)
@@ -256,7 +280,7 @@ func (fs *FS) cacheWrite(r *ops.Request, f *file, in *protocol.WriteIn, data []b
 // anything is held back: the source is ours then.
 func (fs *FS) isPlain(f *file) bool {
 	plain := fs.mayGo(f, true)
-	if plain && f.w.Busy() {
+	if plain && f.back().Busy() {
 		f.i.plain.Store(true)
 	}
 	return plain
@@ -267,7 +291,7 @@ func (fs *FS) cacheRead(r *ops.Request, f *file, dst []byte, off int64) (n int, 
 	c := fs.cachedOf(r, f)
 	t := &c.t
 	t.Off, t.Data = off, dst
-	if !f.w.Read(t) {
+	if !f.back().Read(t) {
 		return 0, c.wait(), true
 	}
 	if t.Through {
@@ -284,7 +308,7 @@ func (fs *FS) cacheSync(r *ops.Request, f *file, fsync, data bool) error {
 	c := fs.cachedOf(r, f)
 	t := &c.t
 	t.Off, t.Len, t.Fsync, t.Data0, t.Handle = 0, -1, fsync, data, &f.told
-	if !f.w.Sync(t) {
+	if !f.back().Sync(t) {
 		return c.wait()
 	}
 	err := errno(t.Err)
@@ -305,7 +329,7 @@ func claim(w *wb.File, t *wb.Task) {
 // written waits until what is held back has been written, and returns what went
 // wrong meanwhile.
 func written(w *wb.File) error {
-	if w == nil || !w.Busy() {
+	if !ownCache || w == nil || !w.Busy() {
 		return nil
 	}
 	done := make(chan bool, 1)
@@ -320,7 +344,7 @@ func written(w *wb.File) error {
 // later has do called now if nothing is held back of w, else on a goroutine when it
 // has been written, with what went wrong then. do answers the whole request.
 func (fs *FS) later(r *ops.Request, w *wb.File, do func(late bool, err error) (int, error)) (int, error) {
-	if w == nil || !w.Busy() {
+	if !ownCache || w == nil || !w.Busy() {
 		return do(false, nil)
 	}
 	r.Detach()
@@ -335,7 +359,7 @@ func (fs *FS) later(r *ops.Request, w *wb.File, do func(late bool, err error) (i
 // a goroutine, and with what went wrong when what is held back was written: then the
 // file must stay as it is.
 func (fs *FS) alone(r *ops.Request, w *wb.File, off, n, cut int64, do func(late bool, err error) (int, error)) (int, error) {
-	if w == nil {
+	if !ownCache || w == nil {
 		return do(false, nil)
 	}
 	t := &wb.Task{Off: off, Len: n, Cut: cut}
@@ -364,7 +388,7 @@ func (fs *FS) truncNow(r *ops.Request, i *inode) error {
 	if r != nil {
 		r.Block()
 	}
-	w := i.wb.Load()
+	w := i.back()
 	t := &wb.Task{Len: -1}
 	if w != nil {
 		claim(w, t)
@@ -379,7 +403,7 @@ func (fs *FS) truncNow(r *ops.Request, i *inode) error {
 // asWritten makes of the source's st what the writers of i see. It asks the source
 // again where what it said may be from before something was written there.
 func (fs *FS) asWritten(i *inode, st *unix.Statx_t, gen uint64) {
-	w := i.wb.Load()
+	w := i.back()
 	for w != nil {
 		v := w.View()
 		if v.Dirty {
@@ -413,7 +437,7 @@ const anyGen = ^uint64(0)
 
 // gen is what asWritten wants to know of the time before the source was asked.
 func (i *inode) gen() uint64 {
-	if w := i.wb.Load(); w != nil {
+	if w := i.back(); w != nil {
 		return w.Gen()
 	}
 	return 0
@@ -421,7 +445,7 @@ func (i *inode) gen() uint64 {
 
 // doneCache writes what is held back, at the end.
 func (fs *FS) doneCache() {
-	if fs.opt.WriteCache != nil {
-		fs.opt.WriteCache.Close(closeWait)
+	if fs.writeCache() != nil {
+		fs.writeCache().Close(closeWait)
 	}
 }

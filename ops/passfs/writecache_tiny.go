@@ -1,0 +1,5 @@
+//go:build tiny
+
+package passfs
+
+const ownCache = false
