@@ -135,9 +135,12 @@ func tick(coarse bool) {
 	if multigrain && !coarse {
 		return
 	}
+	// Not until it has moved: what was set before may be of a finer clock, which the
+	// coarse one follows (kernel/time/timekeeping.c: ktime_get_coarse_real_ts64_mg).
 	var a, b unix.Timespec
-	must(unix.ClockGettime(unix.CLOCK_REALTIME_COARSE, &a))
-	for b = a; a == b; time.Sleep(time.Millisecond) {
+	must(unix.ClockGettime(unix.CLOCK_REALTIME, &a))
+	for b.Nano() <= a.Nano() {
+		time.Sleep(time.Millisecond)
 		must(unix.ClockGettime(unix.CLOCK_REALTIME_COARSE, &b))
 	}
 }

@@ -43,10 +43,10 @@ const (
 // pieces is the most parts that a transfer is done in at once.
 const pieces = 4
 
-// aio is a libaio context, without the library.
-type aio struct{ ctx uintptr }
+// kaio is a libaio context, without the library.
+type kaio struct{ ctx uintptr }
 
-func (a *aio) setup() unix.Errno {
+func (a *kaio) setup() unix.Errno {
 	if a.ctx != 0 {
 		return 0
 	}
@@ -55,7 +55,7 @@ func (a *aio) setup() unix.Errno {
 }
 
 // rw transfers the parts of b at once and returns what each came to.
-func (a *aio) rw(opcode uint16, fd int, parts [][]byte, off int64) ([]int64, unix.Errno) {
+func (a *kaio) rw(opcode uint16, fd int, parts [][]byte, off int64) ([]int64, unix.Errno) {
 	if e := a.setup(); e != 0 {
 		return nil, e
 	}

@@ -21,7 +21,7 @@ type worker struct {
 	mem   []byte // what is read and written; shared with the parent
 	most  int    // bytes that a file may have
 	files [slots]file
-	aio   aio
+	aio   kaio
 	ring  ring
 }
 
