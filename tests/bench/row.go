@@ -42,10 +42,10 @@ type cell struct {
 	syscalls  float64
 	asked     tally // whole numbers, of
 	ops       float64
-	idle      int64
 	peak      int64
 	threads   int
 	readyTime series // milliseconds
+	failed    error  // a peer cannot do this row
 }
 
 // result is a row of the table.
@@ -71,8 +71,15 @@ func (b *bench) runRow(r *row, sys []system) (result, error) {
 	}
 	for range b.rounds {
 		for i := range sys {
-			if err := b.measure(r, &sys[i], &res.cells[i]); err != nil {
-				return res, fmt.Errorf("%s: %w", sys[i].name, err)
+			c := &res.cells[i]
+			if c.failed != nil {
+				continue
+			}
+			if err := b.measure(r, &sys[i], c); err != nil {
+				if sys[i].native() || sys[i].ours {
+					return res, fmt.Errorf("%s: %w", sys[i].name, err)
+				}
+				c.failed, c.results = err, nil
 			}
 		}
 	}
@@ -80,7 +87,7 @@ func (b *bench) runRow(r *row, sys []system) (result, error) {
 		return res, nil
 	}
 	for i := range sys {
-		if sys[i].native() {
+		if sys[i].native() || res.cells[i].failed != nil {
 			continue
 		}
 		if err := b.countRow(r, &sys[i], &res.cells[i]); err != nil {

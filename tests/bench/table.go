@@ -14,7 +14,11 @@ import (
 // series are the results of one system in one row.
 type series []float64
 
+// median is NaN if there are none.
 func (s series) median() float64 {
+	if len(s) == 0 {
+		return math.NaN()
+	}
 	t := slices.Clone(s)
 	slices.Sort(t)
 	if n := len(t); n%2 == 0 {
@@ -51,7 +55,7 @@ func (r *row) better(a, b float64) float64 {
 func (r *result) bestPeer() float64 {
 	best := math.NaN()
 	for _, c := range r.cells {
-		if m := c.results.median(); !c.sys.native() && !c.sys.ours && (math.IsNaN(best) || r.row.better(m, best) > 1) {
+		if m := c.results.median(); !c.sys.native() && !c.sys.ours && c.failed == nil && (math.IsNaN(best) || r.row.better(m, best) > 1) {
 			best = m
 		}
 	}
@@ -81,6 +85,12 @@ func (t *table) add(r result, verbose bool) {
 	native, peer := r.cells[0].results.median(), r.bestPeer()
 	name, unit := r.row.name, r.row.unit
 	for _, c := range r.cells {
+		if c.failed != nil {
+			why, _, _ := strings.Cut(c.failed.Error(), "\n")
+			fmt.Fprintf(t.w, "%-28s %-8s %-16s cannot: %s\n", name, unit, c.sys.name, why)
+			name, unit = "", ""
+			continue
+		}
 		m := c.results.median()
 		req, sys, mb := "", "", ""
 		if c.requests > 0 || c.syscalls > 0 {
