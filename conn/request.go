@@ -40,6 +40,7 @@ type Request struct {
 	commitID uint64
 	out      int                    // bytes of the reply in the payload
 	hot      int                    // of buf, as counted in queue.hot
+	due      uint64                 // the turn since which it is in queue.due, 0: it is not
 	away     bool                   // not at the thread's disposal
 	fresh    bool                   // registered, and nothing came yet
 	move     bool                   // Elsewhere
