@@ -26,6 +26,8 @@ type queue struct {
 	dry   bool       // requests may wait for an entry though there are some, see uringgrow.go
 	hot   int        // bytes of entries' memory, as last seen
 	keep  int        // what hot should not exceed
+	turn  uint64     // of loop
+	due   []*Request // entries to give back memory
 	// For Stats: regd and hot.
 	entries, memory atomic.Int64
 
@@ -56,8 +58,6 @@ type queue struct {
 const (
 	ringEvent = 0       // UserData of the eventfd's read; of entries, 1 + the slot
 	ringMoved = 1 << 32 // UserData of a transfer, + the slot
-	// ringIdle bytes of all entries together stay in memory.
-	ringIdle = 8 << 20
 	// ringKeep bytes of an entry do so when there is nothing to do.
 	ringKeep = 16 << 10
 	// ringSoon is a reply's length from which it is not kept waiting for what else
@@ -124,7 +124,7 @@ func (q *queue) await(step uint32) uint32 {
 // prepare does what can fail.
 func (q *queue) prepare() (err error) {
 	q.pin()
-	q.keep = ringIdle / len(q.s.queues)
+	q.keep = keepIdle / len(q.s.queues)
 	if q.event, err = unix.Eventfd(0, unix.EFD_CLOEXEC); err != nil {
 		q.event = -1
 		return &Error{Op: "eventfd", Err: err}
@@ -192,22 +192,28 @@ func (q *queue) loop() {
 		if c.ended.Load() && q.moving == 0 {
 			return
 		}
+		q.turn++
 		e := q.enter(wait)
 		q.sleeping.Store(false)
 		switch e {
-		case 0, unix.EINTR, unix.EAGAIN, unix.EBUSY:
-		case unix.ETIME:
-			q.cool()
+		case 0, unix.EINTR, unix.EAGAIN, unix.EBUSY, unix.ETIME:
 		default:
 			c.end(&Error{Op: "io_uring enter", Err: e})
 			return
 		}
+		quiet := e == unix.ETIME
 		for {
 			e, ok := q.ring.Next()
 			if !ok {
 				break
 			}
 			q.complete(&e)
+			quiet = false
+		}
+		if quiet && !q.ring.Overflowed() {
+			q.cool()
+		} else if len(q.due) > 0 && !q.ring.Overflowed() {
+			q.shed()
 		}
 		q.drain()
 		if q.dry {

@@ -17,9 +17,9 @@ import (
 	"github.com/fusewire/fusewire/protocol"
 )
 
-// TestMoreCallersThanDepth: all are in service at once, though a queue has one
+// TestRingMoreCallersThanDepth: all are in service at once, though a queue has one
 // entry only to begin with: what is detached is made up for.
-func TestMoreCallersThanDepth(t *testing.T) {
+func TestRingMoreCallersThanDepth(t *testing.T) {
 	const callers = 40
 	var in atomic.Int32
 	all := make(chan struct{})
@@ -63,8 +63,8 @@ func TestMoreCallersThanDepth(t *testing.T) {
 	}
 }
 
-// TestCallersBeyondSlots: what there is no slot for waits its turn.
-func TestCallersBeyondSlots(t *testing.T) {
+// TestRingCallersBeyondSlots: what there is no slot for waits its turn.
+func TestRingCallersBeyondSlots(t *testing.T) {
 	s := onRing(t, &handler{serve: func(r *conn.Request) bool {
 		if r.Op() != protocol.OpStatfs {
 			return false
@@ -89,8 +89,8 @@ func TestCallersBeyondSlots(t *testing.T) {
 	}
 }
 
-// TestData: every way to answer brings the right bytes, whatever their number.
-func TestData(t *testing.T) {
+// TestRingData: every way to answer brings the right bytes, whatever their number.
+func TestRingData(t *testing.T) {
 	var how atomic.Int32
 	s := onRing(t, &handler{serve: func(r *conn.Request) bool {
 		if r.Op() != protocol.OpRead || how.Load() == 0 {
@@ -142,9 +142,9 @@ func TestData(t *testing.T) {
 	}
 }
 
-// TestRequestsWithPayload: what a request carries survives until it is answered,
+// TestRingRequestsWithPayload: what a request carries survives until it is answered,
 // and the data of the reply lie elsewhere until then.
-func TestRequestsWithPayload(t *testing.T) {
+func TestRingRequestsWithPayload(t *testing.T) {
 	value := bytes.Repeat([]byte("value"), 13000)
 	var mu sync.Mutex // what happens in the kernel between the two orders nothing for Go
 	var wrote []byte
@@ -207,9 +207,9 @@ func TestRequestsWithPayload(t *testing.T) {
 	}
 }
 
-// TestElsewhere: a handler that waits for a request of the same CPU waits on
+// TestRingElsewhere: a handler that waits for a request of the same CPU waits on
 // another thread, again and again.
-func TestElsewhere(t *testing.T) {
+func TestRingElsewhere(t *testing.T) {
 	gate := make(chan struct{})
 	var first atomic.Int32
 	s := onRing(t, &handler{serve: func(r *conn.Request) bool {
@@ -250,9 +250,9 @@ func TestElsewhere(t *testing.T) {
 	}
 }
 
-// TestBadHandlers: a panic, a runtime.Goexit and Retire cost the request at most.
+// TestRingBadHandlers: a panic, a runtime.Goexit and Retire cost the request at most.
 // The thread that did it runs no handler again; its ring goes on.
-func TestBadHandlers(t *testing.T) {
+func TestRingBadHandlers(t *testing.T) {
 	for _, bad := range []struct {
 		name string
 		do   func(r *conn.Request)
@@ -300,9 +300,9 @@ func TestBadHandlers(t *testing.T) {
 	}
 }
 
-// TestInterrupt: the INTERRUPT, which comes on the device, reaches the request,
+// TestRingInterrupt: the INTERRUPT, which comes on the device, reaches the request,
 // which came on a ring.
-func TestInterrupt(t *testing.T) {
+func TestRingInterrupt(t *testing.T) {
 	waits := make(chan struct{}, 1)
 	s := onRing(t, &handler{serve: func(r *conn.Request) bool {
 		if r.Op() != protocol.OpStatfs {
@@ -338,9 +338,60 @@ func TestInterrupt(t *testing.T) {
 	}
 }
 
-// TestMemory: entries hold memory for what passed through them, within bounds, and
+// TestRingManyLarge: reads and writes of 1 MiB, from several threads, with more memory
+// than entries may keep; each byte is looked at.
+func TestRingManyLarge(t *testing.T) {
+	s := onRing(t, &handler{serve: func(r *conn.Request) bool {
+		if r.Op() != protocol.OpWrite {
+			return false
+		}
+		off := int64(r.WriteIn().Offset)
+		for i, c := range r.Data {
+			if c != pattern(off+int64(i)) {
+				_ = r.ReplyError(unix.EBADMSG)
+				return true
+			}
+		}
+		protocol.ViewOf[protocol.WriteOut](r.Out()).Size = uint32(len(r.Data))
+		_ = r.Reply(8, 0)
+		return true
+	}}, conn.Options{MaxWrite: 1 << 20, RingDepth: 16})
+	var wg sync.WaitGroup
+	for w := range int64(6) {
+		wg.Go(func() {
+			f, err := unix.Open(filepath.Join(s.dir, "f"), unix.O_RDWR|unix.O_DIRECT|unix.O_CLOEXEC, 0)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer unix.Close(f)
+			b := make([]byte, 1<<20)
+			for i := range int64(20) {
+				off := (w + i) % 8 << 20
+				n := len(b) >> (i % 3)
+				clear(b)
+				got := 0
+				err := again(func() (err error) { got, err = unix.Pread(f, b[:n], off); return err })
+				for k := range b[:n] {
+					if b[k] != pattern(off+int64(k)) {
+						t.Errorf("%d bytes at %d, %v: byte %d is wrong", got, off, err, k)
+						return
+					}
+				}
+				err = again(func() (err error) { got, err = unix.Pwrite(f, b[:n], off); return err })
+				if err != nil || got != n {
+					t.Errorf("write: %d, %v", got, err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// TestRingMemory: entries hold memory for what passed through them, within bounds, and
 // no longer than it takes.
-func TestMemory(t *testing.T) {
+func TestRingMemory(t *testing.T) {
 	s := onRing(t, &handler{}, conn.Options{MaxWrite: 1 << 20, RingDepth: 32})
 	f, err := unix.Open(filepath.Join(s.dir, "f"), unix.O_RDONLY|unix.O_DIRECT|unix.O_CLOEXEC, 0)
 	must(t, err)
@@ -348,11 +399,18 @@ func TestMemory(t *testing.T) {
 	idle := s.c.Stats()
 	b := make([]byte, 1<<20)
 	peak := 0
-	for range 100 {
-		must(t, again(func() error { _, err := unix.Pread(f, b, 0); return err }))
+	for i := range int64(200) {
+		clear(b)
+		off := i % 7 << 20
+		must(t, again(func() error { _, err := unix.Pread(f, b, off); return err }))
+		for k := range b {
+			if b[k] != pattern(off+int64(k)) {
+				t.Fatalf("read %d: byte %d is wrong", i, k)
+			}
+		}
 		peak = max(peak, s.c.Stats().Memory)
 	}
-	if peak < 1<<20 || peak > 12<<20 {
+	if peak < 1<<20 || peak > 36<<20 {
 		t.Errorf("%d bytes in use, for 32 entries a CPU that saw 1 MiB each", peak)
 	}
 	eventually(t, "memory is given back", func() bool { return s.c.Stats().Memory <= 2*possible(t)*32*16<<10 })
@@ -361,8 +419,8 @@ func TestMemory(t *testing.T) {
 	}
 }
 
-// TestTrace: the tap sees whole messages.
-func TestTrace(t *testing.T) {
+// TestRingTrace: the tap sees whole messages.
+func TestRingTrace(t *testing.T) {
 	tap := &tap{t: t}
 	s := onRing(t, &handler{}, conn.Options{Trace: tap})
 	if _, err := os.Stat(filepath.Join(s.dir, "f")); err != nil {
