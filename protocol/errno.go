@@ -23,27 +23,27 @@ func appendErrno(dst []byte, e int32) []byte {
 	if genericErrno {
 		switch e {
 		case -36:
-			return append(dst, "ENAMETOOLONG"...)
+			return add(dst, "ENAMETOOLONG")
 		case -38:
-			return append(dst, "ENOSYS"...)
+			return add(dst, "ENOSYS")
 		case -39:
-			return append(dst, "ENOTEMPTY"...)
+			return add(dst, "ENOTEMPTY")
 		case -40:
-			return append(dst, "ELOOP"...)
+			return add(dst, "ELOOP")
 		case -61:
-			return append(dst, "ENODATA"...)
+			return add(dst, "ENODATA")
 		case -75:
-			return append(dst, "EOVERFLOW"...)
+			return add(dst, "EOVERFLOW")
 		case -95:
-			return append(dst, "EOPNOTSUPP"...)
+			return add(dst, "EOPNOTSUPP")
 		case -103:
-			return append(dst, "ECONNABORTED"...)
+			return add(dst, "ECONNABORTED")
 		case -107:
-			return append(dst, "ENOTCONN"...)
+			return add(dst, "ENOTCONN")
 		case -116:
-			return append(dst, "ESTALE"...)
+			return add(dst, "ESTALE")
 		case -122:
-			return append(dst, "EDQUOT"...)
+			return add(dst, "EDQUOT")
 		}
 	}
 	return strconv.AppendInt(dst, int64(e), 10)

@@ -17,13 +17,13 @@ type Error struct {
 
 // Error formats e as `protocol: LOOKUP: name: need 1 at offset 40, have 0`.
 func (e *Error) Error() string {
-	b := append(make([]byte, 0, 80), "protocol: "...)
+	b := add(make([]byte, 0, 80), "protocol: ")
 	if e.Op != 0 {
-		b = append(e.Op.AppendText(b), ": "...)
+		b = add(e.Op.AppendText(b), ": ")
 	}
-	b = append(append(b, e.What...), ": need "...)
-	b = append(strconv.AppendInt(b, int64(e.Need), 10), " at offset "...)
-	b = append(strconv.AppendInt(b, int64(e.Off), 10), ", have "...)
+	b = add(add(b, e.What), ": need ")
+	b = add(strconv.AppendInt(b, int64(e.Need), 10), " at offset ")
+	b = add(strconv.AppendInt(b, int64(e.Off), 10), ", have ")
 	return string(strconv.AppendInt(b, int64(e.Have), 10))
 }
 

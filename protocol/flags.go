@@ -55,7 +55,7 @@ func (s FlagSet) AppendText(dst []byte, v uint64) []byte {
 			if len(dst) > start {
 				dst = append(dst, '|')
 			}
-			dst = append(dst, s[at:end]...)
+			dst = add(dst, string(s[at:end]))
 			v &^= 1 << bit
 		}
 		at = end + 1
@@ -78,5 +78,5 @@ func (f InitFlags) AppendText(dst []byte) []byte {
 func (f InitFlags) String() string { return string(f.AppendText(nil)) }
 
 func appendHex(dst []byte, v uint64) []byte {
-	return strconv.AppendUint(append(dst, "0x"...), v, 16)
+	return strconv.AppendUint(add(dst, "0x"), v, 16)
 }

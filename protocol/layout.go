@@ -122,7 +122,7 @@ func (o Opcode) String() string {
 // AppendText appends what String returns. It does not allocate.
 func (o Opcode) AppendText(dst []byte) []byte {
 	if i := info(o); i != &opUnknown {
-		return append(dst, i.name...)
+		return add(dst, i.name)
 	}
-	return strconv.AppendUint(append(dst, "OP_"...), uint64(o), 10)
+	return strconv.AppendUint(add(dst, "OP_"), uint64(o), 10)
 }

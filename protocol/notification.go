@@ -50,9 +50,9 @@ func (c NotifyCode) String() string {
 // AppendText appends what String returns. It does not allocate.
 func (c NotifyCode) AppendText(dst []byte) []byte {
 	if i := noteInfo(c); i != &opUnknown {
-		return append(dst, i.name...)
+		return add(dst, i.name)
 	}
-	return strconv.AppendInt(append(dst, "NOTIFY_"...), int64(c), 10)
+	return strconv.AppendInt(add(dst, "NOTIFY_"), int64(c), 10)
 }
 
 // IsNotify reports whether a message that begins with h is a notification, not

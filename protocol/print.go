@@ -67,7 +67,7 @@ func appendFields(dst []byte, k kind, b []byte) []byte {
 				dst = append(dst, ' ')
 			}
 			first = false
-			dst = append(append(dst, f.name...), '=')
+			dst = append(add(dst, f.name), '=')
 			dst = f.appendValue(dst, b[:n])
 		}
 		b = b[n:]
@@ -142,7 +142,7 @@ func zero(b []byte) bool {
 //go:noinline
 func appendUnique(dst []byte, u uint64) []byte {
 	if u&UniqueResend != 0 {
-		return append(strconv.AppendUint(dst, u&^UniqueResend, 10), "|RESEND"...)
+		return add(strconv.AppendUint(dst, u&^UniqueResend, 10), "|RESEND")
 	}
 	return strconv.AppendUint(dst, u, 10)
 }
@@ -172,7 +172,7 @@ func appendString(dst []byte, name string, v []byte) []byte {
 //
 //go:noinline
 func appendName(dst []byte, name string) []byte {
-	return append(append(append(dst, ' '), name...), '=')
+	return append(add(append(dst, ' '), name), '=')
 }
 
 // appendQuoted appends b between double quotes. Printable characters stand for

@@ -49,7 +49,7 @@ var build = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	bin := filepath.Join(dir, "passthrough")
-	cmd := exec.Command("go", "build", "-tags=tiny", "-trimpath", "-ldflags=-s -w -funcalign=4", "-o", bin, ".")
+	cmd := exec.Command("go", "build", "-tags=tiny", "-trimpath", "-ldflags=-s -w -funcalign=1", "-o", bin, ".")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", errors.New(string(out))

@@ -35,7 +35,7 @@ func buildBinary() (string, error) {
 		return filepath.Abs(p)
 	}
 	path := filepath.Join(workDir, "passthrough")
-	cmd := exec.Command("go", "build", "-buildvcs=false", "-trimpath", "-ldflags=-s -w -funcalign=4",
+	cmd := exec.Command("go", "build", "-buildvcs=false", "-trimpath", "-ldflags=-s -w -funcalign=1",
 		"-o", path, "github.com/fusewire/fusewire/cmd/passthrough")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=")
 	if out, err := cmd.CombinedOutput(); err != nil {
