@@ -43,7 +43,7 @@ func TestGuests(t *testing.T) {
 		}
 		t.Run(m.name, func(t *testing.T) {
 			t.Parallel()
-			ops := max(1000, int(2000*long))
+			ops := max(700, int(2000*long))
 			out := m.boot(t, ops, fmt.Sprintf("minor=%d seed=%d ops=%d modes=%s", m.minor, seed, ops, strings.Join(m.modes, ",")))
 			for _, want := range m.wants() {
 				if !strings.Contains(out, "PASS "+want+"\n") {
