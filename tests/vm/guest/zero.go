@@ -200,23 +200,25 @@ func checkTruncated(r *rand.Rand) error {
 	return err
 }
 
-// checkMany has more callers than the server's ring has entries, each with a part
-// of the same file.
+// checkMany has more callers than the server's ring has entries, each with a file
+// of its own. (Of one file, whose parts they share pages of, the kernel itself may
+// read ahead what another is writing, and find it old in its cache for a moment: it
+// drops its pages whenever the file's time has changed.)
 func checkMany(r *rand.Rand) error {
 	const callers, part = 24, 96<<10 + 777
-	f, err := os.OpenFile(filepath.Join(mnt, "many"), os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
 	errs := make(chan error, callers)
 	for i := range callers {
-		rr := rand.New(rand.NewPCG(r.Uint64(), uint64(i)))
+		r0 := rand.New(rand.NewPCG(r.Uint64(), uint64(i)))
 		go func() {
 			errs <- func() error {
-				at := int64(i * part)
+				f, err := os.OpenFile(filepath.Join(mnt, fmt.Sprintf("many%d", i)), os.O_RDWR|os.O_CREATE, 0o600)
+				if err != nil {
+					return err
+				}
+				defer f.Close()
+				at := int64(r0.IntN(10_000))
 				for range 3 {
-					data := random(rr, part)
+					data := random(r0, part)
 					if _, err := f.WriteAt(data, at); err != nil {
 						return err
 					}
@@ -232,6 +234,7 @@ func checkMany(r *rand.Rand) error {
 			}()
 		}()
 	}
+	var err error
 	for range callers {
 		err = errors.Join(err, <-errs)
 	}
