@@ -40,6 +40,7 @@ type Request struct {
 	commitID uint64
 	out      int                    // bytes of the reply in the payload
 	hot      int                    // of buf, as counted in queue.hot
+	due      uint64                 // the turn since which it is in queue.due, 0: it is not
 	pay      []byte                 // the payload; nil if the kernel gave it none
 	high     int                    // bytes of it that were written to
 	seat     uint16                 // slot in the ring's table of buffers

@@ -75,7 +75,7 @@ func (q *queue) serve(r *Request) {
 	c, t := q.c, q.t
 	l := &c.lay
 	h := r.ringHdr()
-	r.fresh, r.move = false, false
+	r.fresh, r.move, r.due = false, false, 0
 	r.commitID = h.RingEntInOut.CommitID
 	n := int(min(uint64(h.RingEntInOut.PayloadSz), uint64(q.s.size)))
 	r.zero = h.RingEntInOut.Flags&protocol.UringEntZeroCopy != 0
@@ -146,28 +146,23 @@ func (q *queue) commit(r *Request) {
 	h := r.ringHdr()
 	*protocol.ViewOf[protocol.OutHeader](h.InOut[:]) = *r.hdr
 	h.RingEntInOut.PayloadSz = uint32(r.out)
-	// Entries take turns, so each would come to hold the largest request's memory.
-	// The first to do so keep it.
-	q.hot += r.buf.High() - r.hot
 	if q.pool != nil && r.pay != nil && r.high > ringKeep {
 		q.poolBuf.Touched(int(uring.Address(r.pay)-uring.Address(q.pool)) + r.high)
 		q.idle = false
-		q.memory.Store(int64(q.hot + q.poolBuf.High()))
+		q.tell()
 	}
 	if !r.zero || r.op != protocol.OpRead {
 		q.copied.Store(q.copied.Load() + uint64(r.out))
 	}
-	if q.hot > q.keep {
-		q.hot -= r.buf.High()
-		r.buf.Release(q.c.lay.lead + r.out) // not the reply
-		q.hot += r.buf.High()
-	}
-	if h := r.buf.High(); h != r.hot {
-		r.hot = h
-		q.memory.Store(int64(q.hot))
-	}
-	if r.hot > ringKeep {
+	if h := r.buf.High(); h > ringKeep {
 		q.idle = false
+		q.weigh(r)
+		if q.hot > q.keep {
+			r.due = q.turn
+			q.due = append(q.due, r)
+		}
+	} else if h != r.hot {
+		q.weigh(r)
 	}
 	q.command(r, protocol.IOUringCmdCommitAndFetch, r.commitID)
 	if r.out >= ringSoon {
@@ -175,21 +170,59 @@ func (q *queue) commit(r *Request) {
 	}
 }
 
-// cool gives back what memory entries hold that the kernel has. It puts a request
-// there only while this thread is in Enter (IORING_SETUP_DEFER_TASKRUN).
+// Memory of an entry that the kernel has may be given back, from its commit's
+// Enter on, if no completion has come: the kernel puts a request there only while
+// this thread is in Enter (IORING_SETUP_DEFER_TASKRUN), and completes it there too.
+
+// weigh counts what r holds.
+func (q *queue) weigh(r *Request) {
+	q.hot += r.buf.High() - r.hot
+	r.hot = r.buf.High()
+	q.tell()
+}
+
+// tell lets Stats know.
+func (q *queue) tell() {
+	n := q.hot
+	if q.pool != nil {
+		n += q.poolBuf.High()
+	}
+	q.memory.Store(int64(n))
+}
+
+// shed has entries give back what is above the bound: those that have waited for
+// a turn. As entries take turns each would come to hold the largest request's
+// memory; the first to do so keep it. The completion queue is empty.
+func (q *queue) shed() {
+	n := 0
+	for _, r := range q.due {
+		switch {
+		case r.due >= q.turn: // its reply may still be there
+			q.due[n] = r
+			n++
+		case r.due != 0:
+			r.due = 0
+			r.buf.Release(ringKeep)
+			q.weigh(r)
+		}
+	}
+	q.due = q.due[:n]
+}
+
+// cool has all do so. No reply has been committed since Enter, and the completion
+// queue is empty.
 func (q *queue) cool() {
 	q.idle = true
 	for _, r := range q.all[:q.regd] {
 		if !r.away {
 			r.buf.Release(ringKeep)
-			q.hot += r.buf.High() - r.hot
-			r.hot = r.buf.High()
+			q.weigh(r)
 		}
 	}
 	if q.pool != nil && q.held == 0 {
 		q.poolBuf.Release(0)
 	}
-	q.memory.Store(int64(q.hot))
+	q.tell()
 }
 
 // toRing puts a reply, header first, to where the kernel will take it once nobody

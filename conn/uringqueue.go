@@ -26,6 +26,8 @@ type queue struct {
 	dry   bool       // requests may wait for an entry though there are some, see uringgrow.go
 	hot   int        // bytes of entries' memory, as last seen
 	keep  int        // what hot should not exceed
+	turn  uint64     // of loop
+	due   []*Request // entries to give back memory
 	// For Stats: regd and hot.
 	entries, memory atomic.Int64
 
@@ -192,22 +194,28 @@ func (q *queue) loop() {
 		if c.ended.Load() && q.moving == 0 {
 			return
 		}
+		q.turn++
 		e := q.enter(wait)
 		q.sleeping.Store(false)
 		switch e {
-		case 0, unix.EINTR, unix.EAGAIN, unix.EBUSY:
-		case unix.ETIME:
-			q.cool()
+		case 0, unix.EINTR, unix.EAGAIN, unix.EBUSY, unix.ETIME:
 		default:
 			c.end(&Error{Op: "io_uring enter", Err: e})
 			return
 		}
+		quiet := e == unix.ETIME
 		for {
 			e, ok := q.ring.Next()
 			if !ok {
 				break
 			}
 			q.complete(&e)
+			quiet = false
+		}
+		if quiet && !q.ring.Overflowed() {
+			q.cool()
+		} else if len(q.due) > 0 && !q.ring.Overflowed() {
+			q.shed()
 		}
 		q.drain()
 		if q.dry {

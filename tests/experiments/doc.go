@@ -1,5 +1,5 @@
 // Command experiments measures what asynchronous direct I/O, merging,
-// scatter-gather, parallel direct writes and kernel passthrough are worth, each
+// scatter-gather, parallel direct writes, io_uring and kernel passthrough are worth, each
 // switched off and on over the same store:
 //
 //	go run ./tests/experiments                       all of them, as root

@@ -29,7 +29,7 @@ func floor(b *bench) error {
 	if out, err := exec.Command("gcc", "-O2", "-o", prog, "tests/experiments/testdata/null.c", "-lpthread").CombinedOutput(); err != nil {
 		return fmt.Errorf("gcc, which needs gcc, libc6-dev and the root of this repository: %w\n%s", err, out)
 	}
-	for _, ring := range []bool{false} {
+	for _, ring := range []bool{false, true} {
 		name := "/dev/fuse"
 		if ring {
 			name = "io_uring"
@@ -90,13 +90,9 @@ func statter(dir string, n int, seconds float64) (float64, error) {
 		all.Go(func() {
 			runtime.LockOSThread()
 			defer runtime.UnlockOSThread()
-			var st unix.Stat_t
-			calls := int64(0)
-			for ; calls&63 != 0 || time.Now().Before(until); calls++ {
-				if err := unix.Stat(path, &st); err != nil {
-					failed.Store(err)
-					return
-				}
+			calls, err := stats(path, until)
+			if err != nil {
+				failed.Store(err)
 			}
 			total.Add(calls)
 		})
@@ -106,6 +102,38 @@ func statter(dir string, n int, seconds float64) (float64, error) {
 		return 0, err
 	}
 	return float64(total.Load()) / time.Since(begin).Seconds(), nil
+}
+
+// stats asks about path again and again.
+func stats(path string, until time.Time) (calls int64, err error) {
+	var st unix.Stat_t
+	for ; calls&63 != 0 || time.Now().Before(until); calls++ {
+		if err := unix.Stat(path, &st); err != nil {
+			return calls, err
+		}
+	}
+	return calls, nil
+}
+
+// statOf is statter of one, on the calling thread.
+func statOf(dir string, seconds float64) (float64, error) {
+	begin := time.Now()
+	n, err := stats(filepath.Join(dir, "f"), begin.Add(time.Duration(seconds*float64(time.Second))))
+	return float64(n) / time.Since(begin).Seconds(), err
+}
+
+// onFirst runs f on a thread that stays on the first CPU.
+func onFirst(f func()) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread() // for good
+		var set unix.CPUSet
+		set.Set(0)
+		_ = unix.SchedSetaffinity(0, &set) // else the result is another
+		f()
+	}()
+	<-done
 }
 
 // inGo runs a load on a server as s says.

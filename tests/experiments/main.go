@@ -44,6 +44,7 @@ var experiments = []experiment{
 	{"shared", "the same, against a file per job", shared},
 	{"cost", "the server's processor time, and copies", cost},
 	{"floor", "conn alone, against the same in C", floor},
+	{"ring", "/dev/fuse and io_uring", ring},
 	{"backing", "kernel passthrough", backing},
 }
 
@@ -64,8 +65,7 @@ func main() {
 		err = inside(func() error { return runAll(strings.Split(*which, ","), *rounds, *seconds) })
 	}
 	if err != nil {
-		var exit *exec.ExitError
-		if !errors.As(err, &exit) { // which has said why
+		if _, child := err.(*exec.ExitError); !child { // which has said why
 			fmt.Fprintln(os.Stderr, "experiments:", err)
 		}
 		os.Exit(1)

@@ -52,6 +52,7 @@ type spec struct {
 	Count         bool // requests are counted, which costs a little
 	Null          bool // no passfs: null
 	Ring          bool // over io_uring
+	Pinned        bool // to the first CPU
 }
 
 // counts is what a server has seen by the time it ends.
@@ -153,6 +154,9 @@ func serve(text string) error {
 	if s.Count {
 		co.Trace = tap
 	}
+	if s.Ring {
+		co.Transport = conn.TransportURing
+	}
 	c := conn.New(dev, &co)
 	h := ops.New(fs)
 	if s.NoWrites {
@@ -164,6 +168,9 @@ func serve(text string) error {
 	}
 	go func() {
 		<-c.Ready()
+		if s.Ring && c.Stats().Queues == 0 {
+			fmt.Println("no rings") // the log says why
+		}
 		fmt.Println("ready")
 		_, _ = io.Copy(io.Discard, os.Stdin) // its end is all there is to know
 		if err := m.Unmount(); err != nil {
@@ -209,6 +216,13 @@ func (s spec) start() (*server, error) {
 	v.cmd, err = again(serverVar, string(text))
 	if err != nil {
 		return nil, err
+	}
+	if s.Pinned {
+		exe := v.cmd.Path
+		if v.cmd.Path, err = exec.LookPath("taskset"); err != nil {
+			return nil, err
+		}
+		v.cmd.Args = []string{"taskset", "-c", "0", exe}
 	}
 	if v.in, err = v.cmd.StdinPipe(); err != nil {
 		return nil, err

@@ -338,6 +338,57 @@ func TestInterrupt(t *testing.T) {
 	}
 }
 
+// TestManyLarge: reads and writes of 1 MiB, from several threads, with more memory
+// than entries may keep; each byte is looked at.
+func TestManyLarge(t *testing.T) {
+	s := onRing(t, &handler{serve: func(r *conn.Request) bool {
+		if r.Op() != protocol.OpWrite {
+			return false
+		}
+		off := int64(r.WriteIn().Offset)
+		for i, c := range r.Data {
+			if c != pattern(off+int64(i)) {
+				_ = r.ReplyError(unix.EBADMSG)
+				return true
+			}
+		}
+		protocol.ViewOf[protocol.WriteOut](r.Out()).Size = uint32(len(r.Data))
+		_ = r.Reply(8, 0)
+		return true
+	}}, conn.Options{MaxWrite: 1 << 20, RingDepth: 16})
+	var wg sync.WaitGroup
+	for w := range int64(6) {
+		wg.Go(func() {
+			f, err := unix.Open(filepath.Join(s.dir, "f"), unix.O_RDWR|unix.O_DIRECT|unix.O_CLOEXEC, 0)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer unix.Close(f)
+			b := make([]byte, 1<<20)
+			for i := range int64(20) {
+				off := (w + i) % 8 << 20
+				n := len(b) >> (i % 3)
+				clear(b)
+				got := 0
+				err := again(func() (err error) { got, err = unix.Pread(f, b[:n], off); return err })
+				for k := range b[:n] {
+					if b[k] != pattern(off+int64(k)) {
+						t.Errorf("%d bytes at %d, %v: byte %d is wrong", got, off, err, k)
+						return
+					}
+				}
+				err = again(func() (err error) { got, err = unix.Pwrite(f, b[:n], off); return err })
+				if err != nil || got != n {
+					t.Errorf("write: %d, %v", got, err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
 // TestMemory: entries hold memory for what passed through them, within bounds, and
 // no longer than it takes.
 func TestMemory(t *testing.T) {
@@ -348,8 +399,15 @@ func TestMemory(t *testing.T) {
 	idle := s.c.Stats()
 	b := make([]byte, 1<<20)
 	peak := 0
-	for range 100 {
-		must(t, again(func() error { _, err := unix.Pread(f, b, 0); return err }))
+	for i := range int64(100) {
+		clear(b)
+		off := i % 7 << 20
+		must(t, again(func() error { _, err := unix.Pread(f, b, off); return err }))
+		for k := range b {
+			if b[k] != pattern(off+int64(k)) {
+				t.Fatalf("read %d: byte %d is wrong", i, k)
+			}
+		}
 		peak = max(peak, s.c.Stats().Memory)
 	}
 	if peak < 1<<20 || peak > 12<<20 {
