@@ -10,6 +10,9 @@
 //	                  └─ arena     ├ r.Block():  another reader takes over
 //	                     (capped)  └ r.Detach(): answered later, from anywhere
 //
+// With [TransportURing] the kernel has the slots, and a thread on each CPU waits
+// for those it fills (uring.go); the device's reader stays for the rest.
+//
 // A few readers each hold a slot and wait in read(2). A handler that is quick
 // answers in place; nothing is handed from goroutine to goroutine, nothing is
 // allocated. What cannot be read for want of a slot waits in the kernel.

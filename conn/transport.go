@@ -15,7 +15,9 @@ const (
 	// TransportDev is read(2) and writev(2) on /dev/fuse: the default.
 	TransportDev Transport = iota
 	// TransportURing is FUSE over io_uring (Linux 6.14, module parameter
-	// fuse.enable_uring), on any kernel that offers it.
+	// fuse.enable_uring), on any kernel that offers it. Each CPU's requests are
+	// served by one thread, which a handler that blocks holds up, see
+	// [Request.Elsewhere].
 	TransportURing
 	// TransportAuto is TransportURing on kernels whose rings are sound: 6.18.39
 	// and later of 6.18, 7.1.4 and later.

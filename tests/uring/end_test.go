@@ -76,9 +76,9 @@ func asking(dir string, n int) <-chan error {
 	return c
 }
 
-// TestBusyUnmount: callers in flight keep a mount busy; after umount -l they are
+// TestRingBusyUnmount: callers in flight keep a mount busy; after umount -l they are
 // answered, and then it ends.
-func TestBusyUnmount(t *testing.T) {
+func TestRingBusyUnmount(t *testing.T) {
 	h := hold()
 	s := onRing(t, &h.handler, conn.Options{})
 	got := asking(s.dir, 12)
@@ -103,9 +103,9 @@ func TestBusyUnmount(t *testing.T) {
 	}
 }
 
-// TestAbort: callers get an error at once, answers are refused with ENOENT from
+// TestRingAbort: callers get an error at once, answers are refused with ENOENT from
 // then on, and Serve waits for them.
-func TestAbort(t *testing.T) {
+func TestRingAbort(t *testing.T) {
 	h := hold()
 	s := onRing(t, &h.handler, conn.Options{})
 	got := asking(s.dir, 12)
@@ -138,8 +138,8 @@ func TestAbort(t *testing.T) {
 	}
 }
 
-// TestKilled: a server that is killed takes its callers along with an error.
-func TestKilled(t *testing.T) {
+// TestRingKilled: a server that is killed takes its callers along with an error.
+func TestRingKilled(t *testing.T) {
 	if !child() {
 		offered(t)
 		cmd, dir, out := runSelf(t, &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL})
@@ -173,8 +173,8 @@ func TestKilled(t *testing.T) {
 	time.Sleep(time.Minute)
 }
 
-// TestCycles mounts and unmounts, and leaves nothing behind.
-func TestCycles(t *testing.T) {
+// TestRingCycles mounts and unmounts, and leaves nothing behind.
+func TestRingCycles(t *testing.T) {
 	cycles := 400 // or as many as fit
 	if v, err := strconv.Atoi(os.Getenv("FUSEWIRE_LONG")); err == nil && v > 0 {
 		cycles = 10000

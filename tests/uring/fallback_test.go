@@ -47,21 +47,21 @@ func onDevice(t *testing.T, what string, o conn.Options, fd func(qid, fd int) in
 	}
 }
 
-func TestNotEnabled(t *testing.T) {
+func TestRingNotEnabled(t *testing.T) {
 	offered(t)
 	setting(t, paramFile, "N")
 	onDevice(t, "enable_uring", conn.Options{}, nil)
 	onDevice(t, "enable_uring", conn.Options{Transport: conn.TransportAuto}, nil)
 }
 
-func TestForbidden(t *testing.T) {
+func TestRingForbidden(t *testing.T) {
 	offered(t)
 	setting(t, sysctl, "2")
 	onDevice(t, "not permitted", conn.Options{}, nil)
 }
 
-// TestMasked: a flag that is masked is not asked about.
-func TestMasked(t *testing.T) {
+// TestRingMasked: a flag that is masked is not asked about.
+func TestRingMasked(t *testing.T) {
 	offered(t)
 	s := serve(t, &handler{}, conn.Options{Mask: protocol.InitOverIOUring}, nil)
 	must(t, s.statfs())
@@ -70,15 +70,15 @@ func TestMasked(t *testing.T) {
 	}
 }
 
-// TestNoMemory: where there are no slots for entries.
-func TestNoMemory(t *testing.T) {
+// TestRingNoMemory: where there are no slots for entries.
+func TestRingNoMemory(t *testing.T) {
 	offered(t)
 	onDevice(t, "slots", conn.Options{Slots: 4, Threads: 4}, nil)
 }
 
-// TestNoLockedMemory: rings as they are used here are not charged to
+// TestRingNoLockedMemory: rings as they are used here are not charged to
 // RLIMIT_MEMLOCK (since 5.12), so they serve.
-func TestNoLockedMemory(t *testing.T) {
+func TestRingNoLockedMemory(t *testing.T) {
 	offered(t)
 	var old unix.Rlimit
 	must(t, unix.Getrlimit(unix.RLIMIT_MEMLOCK, &old))
@@ -92,9 +92,9 @@ func TestNoLockedMemory(t *testing.T) {
 	}
 }
 
-// TestQueueFails: at each queue, before INIT is answered and after it, when the
+// TestRingQueueFails: at each queue, before INIT is answered and after it, when the
 // kernel holds every request back until all queues are there.
-func TestQueueFails(t *testing.T) {
+func TestRingQueueFails(t *testing.T) {
 	offered(t)
 	unattached, err := unix.Open("/dev/fuse", unix.O_RDWR|unix.O_CLOEXEC, 0)
 	must(t, err)
@@ -121,8 +121,8 @@ func TestQueueFails(t *testing.T) {
 	}
 }
 
-// TestAuto: by the kernel's release.
-func TestAuto(t *testing.T) {
+// TestRingAuto: by the kernel's release.
+func TestRingAuto(t *testing.T) {
 	offered(t)
 	s := serve(t, &handler{}, conn.Options{Transport: conn.TransportAuto}, nil)
 	must(t, s.statfs())

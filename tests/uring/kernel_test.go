@@ -14,9 +14,9 @@ import (
 	"github.com/fusewire/fusewire/protocol"
 )
 
-// TestRetrieve: NOTIFY_REPLY comes on a ring, with its argument in the payload,
+// TestRingRetrieve: NOTIFY_REPLY comes on a ring, with its argument in the payload,
 // and gives the entry back; more often than there are entries.
-func TestRetrieve(t *testing.T) {
+func TestRingRetrieve(t *testing.T) {
 	got := make(chan string, 1)
 	s := onRing(t, &handler{serve: func(r *conn.Request) bool {
 		if r.Op() != protocol.OpNotifyReply {
@@ -40,7 +40,7 @@ func TestRetrieve(t *testing.T) {
 		if i%3 == 0 {
 			n = 0
 		}
-		must(t, s.c.NotifyRetrieve(uint64(1<<61+2*i), 2, 4096, n))
+		must(t, s.c.NotifyRetrieve(1<<61+uint64(2*i), 2, 4096, n))
 		if d := <-got; d != "stored"[:n] {
 			t.Errorf("%q came back", d)
 		}
@@ -48,9 +48,9 @@ func TestRetrieve(t *testing.T) {
 	must(t, s.statfs())
 }
 
-// TestBadDirentplus: the kernel forgets, on a ring, what was wrong in a directory
+// TestRingBadDirentplus: the kernel forgets, on a ring, what was wrong in a directory
 // listing, and waits until that is committed.
-func TestBadDirentplus(t *testing.T) {
+func TestRingBadDirentplus(t *testing.T) {
 	var forgot atomic.Int64
 	s := onRing(t, &handler{
 		forget: func(id, n uint64) {
@@ -84,9 +84,9 @@ func TestBadDirentplus(t *testing.T) {
 	}
 }
 
-// TestNarrow: a server that may run on the first CPU only serves the requests of
+// TestRingNarrow: a server that may run on the first CPU only serves the requests of
 // all, from there.
-func TestNarrow(t *testing.T) {
+func TestRingNarrow(t *testing.T) {
 	if !child() {
 		offered(t)
 		cmd, dir, out := runSelf(t, nil)
@@ -134,8 +134,8 @@ func TestNarrow(t *testing.T) {
 	}
 }
 
-// TestPinned: elsewhere each ring's thread stays on its CPU.
-func TestPinned(t *testing.T) {
+// TestRingPinned: elsewhere each ring's thread stays on its CPU.
+func TestRingPinned(t *testing.T) {
 	var mu sync.Mutex
 	cpus := map[*conn.Thread]int{}
 	s := onRing(t, &handler{serve: func(r *conn.Request) bool {
@@ -164,8 +164,8 @@ func TestPinned(t *testing.T) {
 	}
 }
 
-// TestHot: what is asked for most costs the collector nothing.
-func TestHot(t *testing.T) {
+// TestRingHot: what is asked for most costs the collector nothing.
+func TestRingHot(t *testing.T) {
 	s := onRing(t, &handler{}, conn.Options{})
 	dir := append([]byte(s.dir), 0)
 	_ = dir

@@ -17,9 +17,9 @@ import (
 	"github.com/fusewire/fusewire/protocol"
 )
 
-// TestMoreCallersThanDepth: all are in service at once, though a queue has one
+// TestRingMoreCallersThanDepth: all are in service at once, though a queue has one
 // entry only to begin with: what is detached is made up for.
-func TestMoreCallersThanDepth(t *testing.T) {
+func TestRingMoreCallersThanDepth(t *testing.T) {
 	const callers = 40
 	var in atomic.Int32
 	all := make(chan struct{})
@@ -63,8 +63,8 @@ func TestMoreCallersThanDepth(t *testing.T) {
 	}
 }
 
-// TestCallersBeyondSlots: what there is no slot for waits its turn.
-func TestCallersBeyondSlots(t *testing.T) {
+// TestRingCallersBeyondSlots: what there is no slot for waits its turn.
+func TestRingCallersBeyondSlots(t *testing.T) {
 	s := onRing(t, &handler{serve: func(r *conn.Request) bool {
 		if r.Op() != protocol.OpStatfs {
 			return false
@@ -89,8 +89,8 @@ func TestCallersBeyondSlots(t *testing.T) {
 	}
 }
 
-// TestData: every way to answer brings the right bytes, whatever their number.
-func TestData(t *testing.T) {
+// TestRingData: every way to answer brings the right bytes, whatever their number.
+func TestRingData(t *testing.T) {
 	var how atomic.Int32
 	s := onRing(t, &handler{serve: func(r *conn.Request) bool {
 		if r.Op() != protocol.OpRead || how.Load() == 0 {
@@ -142,9 +142,9 @@ func TestData(t *testing.T) {
 	}
 }
 
-// TestRequestsWithPayload: what a request carries survives until it is answered,
+// TestRingRequestsWithPayload: what a request carries survives until it is answered,
 // and the data of the reply lie elsewhere until then.
-func TestRequestsWithPayload(t *testing.T) {
+func TestRingRequestsWithPayload(t *testing.T) {
 	value := bytes.Repeat([]byte("value"), 13000)
 	var mu sync.Mutex // what happens in the kernel between the two orders nothing for Go
 	var wrote []byte
@@ -207,9 +207,9 @@ func TestRequestsWithPayload(t *testing.T) {
 	}
 }
 
-// TestElsewhere: a handler that waits for a request of the same CPU waits on
+// TestRingElsewhere: a handler that waits for a request of the same CPU waits on
 // another thread, again and again.
-func TestElsewhere(t *testing.T) {
+func TestRingElsewhere(t *testing.T) {
 	gate := make(chan struct{})
 	var first atomic.Int32
 	s := onRing(t, &handler{serve: func(r *conn.Request) bool {
@@ -250,9 +250,9 @@ func TestElsewhere(t *testing.T) {
 	}
 }
 
-// TestBadHandlers: a panic, a runtime.Goexit and Retire cost the request at most.
+// TestRingBadHandlers: a panic, a runtime.Goexit and Retire cost the request at most.
 // The thread that did it runs no handler again; its ring goes on.
-func TestBadHandlers(t *testing.T) {
+func TestRingBadHandlers(t *testing.T) {
 	for _, bad := range []struct {
 		name string
 		do   func(r *conn.Request)
@@ -300,9 +300,9 @@ func TestBadHandlers(t *testing.T) {
 	}
 }
 
-// TestInterrupt: the INTERRUPT, which comes on the device, reaches the request,
+// TestRingInterrupt: the INTERRUPT, which comes on the device, reaches the request,
 // which came on a ring.
-func TestInterrupt(t *testing.T) {
+func TestRingInterrupt(t *testing.T) {
 	waits := make(chan struct{}, 1)
 	s := onRing(t, &handler{serve: func(r *conn.Request) bool {
 		if r.Op() != protocol.OpStatfs {
@@ -338,9 +338,9 @@ func TestInterrupt(t *testing.T) {
 	}
 }
 
-// TestManyLarge: reads and writes of 1 MiB, from several threads, with more memory
+// TestRingManyLarge: reads and writes of 1 MiB, from several threads, with more memory
 // than entries may keep; each byte is looked at.
-func TestManyLarge(t *testing.T) {
+func TestRingManyLarge(t *testing.T) {
 	s := onRing(t, &handler{serve: func(r *conn.Request) bool {
 		if r.Op() != protocol.OpWrite {
 			return false
@@ -389,9 +389,9 @@ func TestManyLarge(t *testing.T) {
 	wg.Wait()
 }
 
-// TestMemory: entries hold memory for what passed through them, within bounds, and
+// TestRingMemory: entries hold memory for what passed through them, within bounds, and
 // no longer than it takes.
-func TestMemory(t *testing.T) {
+func TestRingMemory(t *testing.T) {
 	s := onRing(t, &handler{}, conn.Options{MaxWrite: 1 << 20, RingDepth: 32})
 	f, err := unix.Open(filepath.Join(s.dir, "f"), unix.O_RDONLY|unix.O_DIRECT|unix.O_CLOEXEC, 0)
 	must(t, err)
@@ -419,8 +419,8 @@ func TestMemory(t *testing.T) {
 	}
 }
 
-// TestTrace: the tap sees whole messages.
-func TestTrace(t *testing.T) {
+// TestRingTrace: the tap sees whole messages.
+func TestRingTrace(t *testing.T) {
 	tap := &tap{t: t}
 	s := onRing(t, &handler{}, conn.Options{Trace: tap})
 	if _, err := os.Stat(filepath.Join(s.dir, "f")); err != nil {
