@@ -12,7 +12,7 @@ type Options struct {
 // Setup makes a ring with room for entries submissions, rounded up to a power of
 // two. The error is an *Error: ENOSYS without io_uring, EPERM where it is
 // forbidden, EINVAL for a flag this kernel has not, ENOMEM beyond RLIMIT_MEMLOCK
-// on old ones.
+// where it is charged (to 5.11, and in 6.18).
 func Setup(entries uint32, o Options) (*Ring, error) {
 	if o.Flags&SetupSQPoll != 0 {
 		return nil, &Error{Op: "setup", Err: unix.EINVAL}

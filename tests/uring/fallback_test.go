@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -11,11 +12,24 @@ import (
 
 	"github.com/fusewire/fusewire/conn"
 	"github.com/fusewire/fusewire/protocol"
+	"github.com/fusewire/fusewire/tests/harness"
 )
 
 // onDevice serves, and checks that it is done by /dev/fuse, within a second, and
-// said so in one line with what in it.
+// said so in one line with what in it. Idle machines take 10 ms; a busy one gets
+// more than one chance.
 func onDevice(t *testing.T, what string, o conn.Options, fd func(qid, fd int) int) {
+	t.Helper()
+	var took time.Duration
+	for range 5 {
+		if took = onDeviceOnce(t, what, o, fd); took <= time.Second {
+			return
+		}
+	}
+	t.Errorf("it took %v", took)
+}
+
+func onDeviceOnce(t *testing.T, what string, o conn.Options, fd func(qid, fd int) int) time.Duration {
 	t.Helper()
 	start := time.Now()
 	s := serve(t, &handler{}, o, fd)
@@ -25,10 +39,7 @@ func onDevice(t *testing.T, what string, o conn.Options, fd func(qid, fd int) in
 	if _, err := os.Stat(filepath.Join(s.dir, "f")); err != nil {
 		t.Error(err)
 	}
-	// Idle machines take 10 ms. What must not be is a time-out of somebody's.
-	if d := time.Since(start); d > time.Second {
-		t.Errorf("it took %v", d)
-	}
+	took := time.Since(start)
 	if st := s.c.Stats(); st.Queues != 0 || st.Requests < 21 {
 		t.Errorf("%s", st.AppendText(nil))
 	}
@@ -39,12 +50,17 @@ func onDevice(t *testing.T, what string, o conn.Options, fd func(qid, fd int) in
 		t.Error("the connection says that it has rings")
 	}
 	for cpu := range possible(t) { // each CPU's queue is out of use
-		on(cpu, func() { must(t, s.statfs()) })
+		on(cpu, func() {
+			if err := s.statfs(); err != nil {
+				t.Error(err)
+			}
+		})
 	}
 	s.end()
 	if s.err != nil {
 		t.Error(s.err)
 	}
+	return took
 }
 
 func TestRingNotEnabled(t *testing.T) {
@@ -76,19 +92,28 @@ func TestRingNoMemory(t *testing.T) {
 	onDevice(t, "slots", conn.Options{Slots: 4, Threads: 4}, nil)
 }
 
-// TestRingNoLockedMemory: rings as they are used here are not charged to
-// RLIMIT_MEMLOCK (since 5.12), so they serve.
+// TestRingNoLockedMemory: an ordinary user has rings, but without RLIMIT_MEMLOCK,
+// which they are charged to. (So were they up to 5.11, and are again in 6.18.)
 func TestRingNoLockedMemory(t *testing.T) {
-	offered(t)
-	var old unix.Rlimit
-	must(t, unix.Getrlimit(unix.RLIMIT_MEMLOCK, &old))
-	must(t, unix.Setrlimit(unix.RLIMIT_MEMLOCK, &unix.Rlimit{Cur: 0, Max: old.Max}))
-	defer func() { must(t, unix.Setrlimit(unix.RLIMIT_MEMLOCK, &old)) }()
-	start := time.Now()
-	s := serve(t, &handler{}, conn.Options{}, nil)
+	if !child() {
+		offered(t)
+		harness.OpenFuse(t)
+		cmd, dir, out := runSelf(t, &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 1000, Gid: 1000}})
+		must(t, os.Chown(dir, 1000, 1000))
+		if err := cmd.Run(); err != nil || !strings.Contains(out.String(), "--- PASS") {
+			t.Errorf("in the child: %v\n%s", err, out)
+		}
+		return
+	}
+	s := onRing(t, &handler{}, conn.Options{})
 	must(t, s.statfs())
-	if d := time.Since(start); d > time.Second {
-		t.Errorf("it took %v", d)
+	s.end()
+	must(t, unix.Setrlimit(unix.RLIMIT_MEMLOCK, &unix.Rlimit{}))
+	s = serve(t, &handler{}, conn.Options{}, nil)
+	must(t, s.statfs())
+	s.end()
+	if s.c.Stats().Queues == 0 {
+		onDevice(t, "cannot allocate memory", conn.Options{}, nil)
 	}
 }
 

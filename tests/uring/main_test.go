@@ -180,7 +180,7 @@ func serve(t testing.TB, h *handler, o conn.Options, fd func(qid, fd int) int) *
 	}
 	s := &mount{t: t, dir: dir, done: make(chan struct{})}
 	var err error
-	s.m, err = conn.NewMount(dir, &conn.MountOptions{FSName: "uring", Flags: conn.DefaultMountFlags, AllowOther: true})
+	s.m, err = conn.NewMount(dir, &conn.MountOptions{FSName: "uring", Flags: conn.DefaultMountFlags, AllowOther: os.Getuid() == 0})
 	must(t, err)
 	dev, err := conn.NewFuseDevice(s.m.FD())
 	must(t, err)
