@@ -31,7 +31,8 @@ const (
 	// keepBytes of a slot stay resident when its reader has nothing to do: a READ of
 	// the usual readahead.
 	keepBytes = 128 << 10
-	// keepIdle is how many bytes all free slots together stay resident with.
+	// keepIdle is how many bytes all free slots together stay resident with, and
+	// all entries of rings.
 	keepIdle = 32 << 20
 	// settleMs is how long a reader whose slot holds more waits before it gives
 	// the rest back.

@@ -58,8 +58,6 @@ type queue struct {
 const (
 	ringEvent = 0       // UserData of the eventfd's read; of entries, 1 + the slot
 	ringMoved = 1 << 32 // UserData of a transfer, + the slot
-	// ringIdle bytes of all entries together stay in memory.
-	ringIdle = 8 << 20
 	// ringKeep bytes of an entry do so when there is nothing to do.
 	ringKeep = 16 << 10
 	// ringSoon is a reply's length from which it is not kept waiting for what else
@@ -126,7 +124,7 @@ func (q *queue) await(step uint32) uint32 {
 // prepare does what can fail.
 func (q *queue) prepare() (err error) {
 	q.pin()
-	q.keep = ringIdle / len(q.s.queues)
+	q.keep = keepIdle / len(q.s.queues)
 	if q.event, err = unix.Eventfd(0, unix.EFD_CLOEXEC); err != nil {
 		q.event = -1
 		return &Error{Op: "eventfd", Err: err}
