@@ -210,7 +210,7 @@ func (q *queue) loop() {
 			q.complete(&e)
 			quiet = false
 		}
-		if quiet && !q.ring.Overflowed() {
+		if quiet && q.moving == 0 && !q.ring.Overflowed() {
 			q.cool()
 		} else if len(q.due) > 0 && !q.ring.Overflowed() {
 			q.shed()

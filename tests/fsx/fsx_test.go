@@ -24,6 +24,7 @@ var modes = []struct {
 	{"passthrough", nil, false},
 	{"requests", []string{"--nopassthrough"}, false},
 	{"writeback", []string{"--writeback"}, false},
+	{"wb-cache", []string{"--wb-cache=on"}, true},
 	{"writeback-direct", []string{"--writeback", "--parallel-direct-writes=always"}, true},
 	{"direct-io", []string{"--direct-io", "--nopassthrough"}, true},
 	{"cache-always", []string{"--cache=always", "--nopassthrough", "--parallel-direct-writes=always"}, true},

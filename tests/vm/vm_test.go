@@ -177,7 +177,7 @@ func build(t *testing.T, goarch string) (guest, passthrough string) {
 	if dir == "" {
 		dir = filepath.Join(scratch, goarch)
 		for name, pkg := range map[string]string{"guest": "./guest", "passthrough": "../../cmd/passthrough"} {
-			cmd := exec.Command("go", "build", "-buildvcs=false", "-trimpath", "-ldflags=-s -w -funcalign=4", "-o", filepath.Join(dir, name), pkg)
+			cmd := exec.Command("go", "build", "-buildvcs=false", "-trimpath", "-ldflags=-s -w -funcalign=1", "-o", filepath.Join(dir, name), pkg)
 			cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=", "GOOS=linux", "GOARCH="+goarch)
 			if out, err := cmd.CombinedOutput(); err != nil {
 				t.Fatalf("%s: %v\n%s", strings.Join(cmd.Args, " "), err, out)
