@@ -94,7 +94,7 @@ func buildOurs(bin string) (string, error) {
 		return filepath.Abs(p)
 	}
 	prog := filepath.Join(bin, "passthrough")
-	cmd := exec.Command("go", "build", "-buildvcs=false", "-trimpath", "-ldflags=-s -w -funcalign=4",
+	cmd := exec.Command("go", "build", "-buildvcs=false", "-trimpath", "-ldflags=-s -w -funcalign=1",
 		"-o", prog, "github.com/fusewire/fusewire/cmd/passthrough")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=")
 	if out, err := cmd.CombinedOutput(); err != nil {
