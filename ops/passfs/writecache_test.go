@@ -15,6 +15,7 @@ import (
 	"github.com/fusewire/fusewire/ops"
 	"github.com/fusewire/fusewire/protocol"
 	"github.com/fusewire/fusewire/sg/clock"
+	small "github.com/fusewire/fusewire/sg/unix"
 	"github.com/fusewire/fusewire/wb"
 )
 
@@ -378,5 +379,52 @@ func TestWriteCacheAllocs(t *testing.T) {
 		off = (off + 4096) % (1 << 20)
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
+	}
+}
+
+// TestHeldBackAppend: without the page cache the end of the file is ours to find,
+// which is behind what is held back.
+func TestHeldBackAppend(t *testing.T) {
+	o := holding(t, wb.Config{}, nil)
+	o.Cache = CacheNever
+	w, id := fileWire(t, o, "0123456789")
+	fh := w.mustOpen(id, unix.O_WRONLY|unix.O_APPEND)
+	for range 3 {
+		if n, e := w.write(id, fh, 0, "ab", who{}, 0, unix.O_WRONLY|unix.O_APPEND); n != 2 || e != 0 {
+			t.Fatal(n, e)
+		}
+	}
+	w.has("f", "0123456789")
+	if e := w.fsync(id, fh); e != 0 {
+		t.Fatal(e)
+	}
+	w.has("f", "0123456789ababab")
+}
+
+// TestOldAnswer: attributes that the source stated before something was written
+// there are not passed on when it has been.
+func TestOldAnswer(t *testing.T) {
+	w, id := fileWire(t, holding(t, wb.Config{}, nil), "0123456789")
+	fh := w.mustOpen(id, unix.O_RDWR)
+	i := w.fs.nodes.Get(id)
+	gen := i.gen()
+	fd, err := w.fs.pin(i)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.fs.unpin(i)
+	for _, g := range []uint64{gen, anyGen} {
+		var st small.Statx_t
+		if err := statxFD(fd, &st); err != nil {
+			t.Fatal(err)
+		}
+		was := st.Size
+		w.mustWrite(id, fh, st.Size, "more")
+		if e := w.fsync(id, fh); e != 0 {
+			t.Fatal(e)
+		}
+		if w.fs.asWritten(i, &st, g); st.Size != was+4 {
+			t.Errorf("size %d, was %d", st.Size, was)
+		}
 	}
 }
