@@ -140,6 +140,13 @@ func (f *File) Release(t *Task, done bool) {
 	if done && t.Cut >= 0 {
 		f.cut(t.Cut)
 	}
+	if done && f.owner != nil && t.hi > f.back {
+		// What was changed may lie behind the end as we know it, if that was moved
+		// by a flight which has not been heard of yet.
+		if n, err := f.owner.Size(); err == nil {
+			f.back = max(f.back, min(n, t.hi))
+		}
+	}
 	f.forget(t)
 	f.step(&w)
 	f.mu.Unlock()
