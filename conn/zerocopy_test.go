@@ -49,13 +49,13 @@ func TestPoolBuffer(t *testing.T) {
 		{protocol.OpGetattr, 0, 24577, false, -1}, // not wholly in the pool
 		{protocol.OpGetattr, 0, 1<<32 - 1, false, -1},
 	} {
-		var h protocol.UringReqHeader
+		h := protocol.ViewOf[protocol.UringReqHeader](make([]byte, 288)) // aligned, on 32-bit too
 		protocol.ViewOf[protocol.InHeader](h.InOut[:]).Opcode = tt.op
 		h.RingEntInOut = protocol.UringEntInOut{PayloadSz: tt.size, Offset: tt.offset}
 		if tt.zero {
 			h.RingEntInOut.Flags = protocol.UringEntZeroCopy
 		}
-		b := q.buffer(&h)
+		b := q.buffer(h)
 		switch {
 		case tt.at < 0:
 			if b != nil {

@@ -143,9 +143,12 @@ func (s *scene) shape(path string) {
 		data += to - from
 	}
 	// A block or two may hold the extent tree: when, is the allocator's affair.
-	blocks := fmt.Sprint(st.Blocks)
-	if more := st.Blocks - data/512; data > 0 && more >= 0 && more <= 16 {
+	blocks, more := fmt.Sprint(st.Blocks), st.Blocks-data/512
+	switch {
+	case data > 0 && more >= 0 && more <= 16:
 		blocks = "data"
+	case more > 16: // of what is allocated and not written
+		blocks = fmt.Sprintf("data+%d", (more+24)/64*64)
 	}
 	s.say("%s size=%d blocks=%s%s", path, st.Size, blocks, l)
 }
