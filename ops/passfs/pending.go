@@ -163,6 +163,11 @@ func (fs *FS) mayGo(f *file, kill bool) bool {
 	if !kill || !fs.hasFsetid {
 		return true
 	}
+	return f.withoutSetID()
+}
+
+// withoutSetID reports whether the file has no bits that a write takes.
+func (f *file) withoutSetID() bool {
 	var st unix.Statx_t
 	return statxFD(f.fd, &st) == nil && st.Mode&(unix.S_ISUID|unix.S_ISGID) == 0
 }

@@ -280,8 +280,7 @@ func (fs *FS) cacheWrite(r *ops.Request, f *file, in *protocol.WriteIn, data []b
 // anything is held back: the source is ours then.
 func (fs *FS) isPlain(f *file) bool {
 	// Also without CAP_FSETID: it is the write that takes them, and that is to come.
-	var st unix.Statx_t
-	plain := statxFD(f.fd, &st) == nil && st.Mode&(unix.S_ISUID|unix.S_ISGID) == 0
+	plain := f.withoutSetID()
 	if plain && f.back().Busy() {
 		f.i.plain.Store(true)
 	}
